@@ -278,6 +278,8 @@ class SitePlan:
         target: where it is computed.
         settings: every field of the spec, resolved for this site.
         provenance: dotted field -> where its value came from (``rules[2], chip.yaml:14``).
+        decided_by: where the target came from.
+        why: the deciding rule's own words, or the empty string.
         reason: why the site is not analog, or the empty string.
         signed: whether the streamed operand is signed.
         signed_because: why.
@@ -291,6 +293,8 @@ class SitePlan:
     target: Target
     settings: SiteSettings
     provenance: Mapping[str, str] = field(default_factory=dict)
+    decided_by: str = ""
+    why: str = ""
     reason: str = ""
     signed: bool = True
     signed_because: str = ""

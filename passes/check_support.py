@@ -1,0 +1,68 @@
+"""Find what cannot run as the spec asks, and say so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch.fx import GraphModule
+
+from asim_fx.errors import PlanError, SpecError, SpecIssue
+from asim_fx.ir import SitePlan, Target, annotate, iter_plans
+from asim_fx.pipeline import Fact, PassContext, graph_pass
+from asim_fx.spec.checks import problems
+
+
+@graph_pass(requires=[Fact.MAPPING], provides=[Fact.LEGAL])
+def check_support(graph_module: GraphModule, context: PassContext) -> bool:
+    """Leave in float what has no analog or integer form, with the reason; refuse settings that physics does not allow.
+
+    Example:
+        a transposed convolution that the spec maps to ``analog`` becomes ``float: transposed convolutions ...``.
+
+    Raises:
+        SpecError: fields of some site exclude each other. All such sites are named.
+        PlanError: under ``strict``, a site that the spec does not leave in float has no other form.
+    """
+    issues: list[SpecIssue] = []
+    unmapped: list[str] = []
+    for node, plan in iter_plans(graph_module.graph):
+        if plan.target is Target.FLOAT:
+            continue
+        if plan.site.unsupported:
+            unmapped.append(f"{plan.site.label}: {plan.site.unsupported}")
+            annotate(node, plan=replace(plan, target=Target.FLOAT, reason=plan.site.unsupported))
+            continue
+        issues += _issues(plan)
+        annotate(node, plan=replace(plan, notes=plan.notes + _notes(plan)))
+    if issues:
+        raise SpecError(list(dict.fromkeys(issues)))
+    if unmapped and context.strict:
+        raise PlanError(
+            "these sites cannot be mapped:\n  " + "\n  ".join(unmapped),
+            hint="leave them in float by a rule with `target: float`, or run without --strict",
+        )
+    return False
+
+
+def _issues(plan: SitePlan) -> list[SpecIssue]:
+    found = []
+    for field, message in problems(plan.settings, plan.signed):
+        where = plan.provenance.get(field, plan.decided_by)
+        found.append(SpecIssue(where, field, f"{message} (at {plan.site.label})"))
+    return found
+
+
+def _notes(plan: SitePlan) -> tuple[str, ...]:
+    site, notes = plan.site, []
+    if site.layout is None:
+        notes.append("batch-dependent: samples cannot be followed to this site, so its noise depends on the batch")
+    if plan.settings.scale == "sample" and _loses_samples(plan):
+        notes.append("batch-dependent: samples cannot be followed to an operand, which is scaled as a whole tensor")
+    if plan.settings.vote.levels and plan.settings.vote.how == "mode" and plan.target is Target.ANALOG:
+        notes.append("mode votes have a bias that adds up over cycles and tiles")
+    return tuple(notes)
+
+
+def _loses_samples(plan: SitePlan) -> bool:
+    site = plan.site
+    return site.input_layout is None or (not site.static_weight and site.weight_layout is None)
