@@ -18,6 +18,8 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 from asim_fx.errors import PipelineError, VerificationError
+from asim_fx.passlog import FoldedOp as FoldedOp
+from asim_fx.passlog import PassLog as PassLog
 from asim_fx.spec.schema import HardwareSpec
 
 
@@ -40,33 +42,6 @@ class Fact(StrEnum):
     VOTED = auto()
     LOWERED = auto()
     VERIFIED = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class FoldedOp:
-    """A multiply whose operands are all constant, computed once while compiling.
-
-    Attributes:
-        name: qualified name of the module it was in.
-        op: the torch operation.
-        macs: multiply-accumulates that it would have cost in each forward pass.
-    """
-
-    name: str
-    op: str
-    macs: int
-
-
-@dataclass(slots=True)
-class PassLog:
-    """What passes want the report to say."""
-
-    folded: list[FoldedOp] = field(default_factory=list)
-    notes: list[tuple[str, str]] = field(default_factory=list)
-
-    def note(self, where: str, what: str) -> None:
-        """Record something the user should know about a module or the whole model."""
-        self.notes.append((where, what))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +196,11 @@ def check_outputs(
 def _tensors(value: Any) -> list[Tensor]:
     leaves = torch.utils._pytree.tree_leaves(value)
     return [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.is_floating_point()]
+
+
+def facts_after(passes: Sequence[GraphPass]) -> tuple[Fact, ...]:
+    """Return the facts that hold once ``passes`` ran on a captured graph."""
+    return (Fact.CAPTURED, *sorted(set().union(*map(provides_of, passes))))
 
 
 def name_of(step: GraphPass) -> str:

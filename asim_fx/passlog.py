@@ -1,0 +1,32 @@
+"""What passes leave for the report: products folded away, and notes. Free of torch, so that the report can read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedOp:
+    """A multiply whose operands are all constant, computed once while compiling.
+
+    Attributes:
+        name: qualified name of the module it was in.
+        op: the torch operation.
+        macs: multiply-accumulates that it would have cost in each forward pass.
+    """
+
+    name: str
+    op: str
+    macs: int
+
+
+@dataclass(slots=True)
+class PassLog:
+    """What passes want the report to say."""
+
+    folded: list[FoldedOp] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+
+    def note(self, where: str, what: str) -> None:
+        """Record something the user should know about a module or the whole model."""
+        self.notes.append((where, what))
