@@ -1,0 +1,203 @@
+"""Save and load a converted model: a folder that anyone can read, and in which nothing is pickled.
+
+    manifest.json       what it is, from what, with which versions; SHA-256 of every other file
+    hwspec.yaml         the spec as the user wrote it
+    model.safetensors   the weights of the converted graph
+    report.json         the mapping, site by site
+    report.html         the same for people
+
+Loading builds the model again from its name, runs the same passes, and compares: an artifact holds no code, and names none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from torch import nn
+
+from asim_fx.capture import InputSignature
+from asim_fx.conversion import convert, versions
+from asim_fx.converted import ConvertedModel
+from asim_fx.errors import ArtifactError, OutputError
+from asim_fx.fingerprint import fingerprint
+from asim_fx.report.files import render
+from asim_fx.source import ModelSource
+from asim_fx.spec import load_spec
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+SPEC = "hwspec.yaml"
+WEIGHTS = "model.safetensors"
+REPORT = "report.json"
+PAGE = "report.html"
+
+
+def save(converted: ConvertedModel, directory: str | os.PathLike[str]) -> None:
+    """Write a converted model as a folder. Everything is written beside it first and then renamed.
+
+    Args:
+        converted: what to save.
+        directory: where; an earlier artifact there is replaced.
+
+    Raises:
+        OutputError: the folder cannot be written, or holds something that is no artifact.
+    """
+    target = Path(directory)
+    if target.exists() and not _replaceable(target):
+        message = f"{target} exists and is no artifact"
+        raise OutputError(message, hint="choose another folder, or remove it")
+    staging = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        _write(converted, staging)
+        staging.chmod(0o755)
+        _swap(staging, target)
+    except OSError as error:
+        message = f"cannot write {target}: {error.strerror or error}"
+        raise OutputError(message) from error
+    finally:
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def load(directory: str | os.PathLike[str], model: nn.Module | None = None) -> ConvertedModel:
+    """Read a converted model back, and refuse one that was changed or that no longer means the same.
+
+    Args:
+        directory: what ``save`` wrote.
+        model: the original model, its weights aside. Needed where it came from Python: an artifact never names code.
+
+    Raises:
+        ArtifactError: a file is missing or was changed, the model is another one, or it is captured differently here.
+    """
+    folder = Path(directory)
+    manifest = _read_manifest(folder)
+    _check_files(folder, manifest)
+    try:
+        source = None if manifest["source"] is None else ModelSource.from_json(manifest["source"])
+        signature = InputSignature.from_json(manifest["inputs"])
+        spec = load_spec(folder / SPEC, manifest["overrides"])
+        options = {key: bool(manifest[key]) for key in ("strict", "fold_batch_norm")}
+        name, seed, expected = str(manifest["name"]), int(manifest["seed"]), str(manifest["fingerprint"])
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"{folder / MANIFEST} is not a manifest of format {FORMAT}: {error!r}"
+        raise ArtifactError(message) from error
+    args, kwargs = signature.example()
+    converted = convert(
+        _original(source, model), spec, args, kwargs, name=name, source=source, seed=seed, **options
+    )
+    if fingerprint(converted.graph_modules) != expected:
+        message = f"{folder} was made from another model, or captured differently by other versions"
+        raise ArtifactError(message, hint=_compare_versions(manifest["versions"]))
+    try:
+        load_model(converted.body, folder / WEIGHTS, strict=True)
+    except (RuntimeError, SafetensorError) as error:
+        message = f"{folder / WEIGHTS} does not fit the model: {str(error).splitlines()[0]}"
+        raise ArtifactError(message) from error
+    return converted
+
+
+def _write(converted: ConvertedModel, folder: Path) -> None:
+    recipe = converted.recipe
+    (folder / SPEC).write_text(recipe.spec.origin.text, encoding="utf-8")
+    (folder / REPORT).write_text(render(converted.report, "json"), encoding="utf-8")
+    (folder / PAGE).write_text(render(converted.report, "html"), encoding="utf-8")
+    save_model(converted.body, str(folder / WEIGHTS))
+    manifest = {
+        "format": FORMAT,
+        "name": recipe.name,
+        "source": None if recipe.source is None or recipe.source.kind == "python" else recipe.source.to_json(),
+        "inputs": converted.signature.to_json(),
+        "overrides": list(recipe.spec.origin.overrides),
+        "strict": recipe.strict,
+        "fold_batch_norm": recipe.fold_batch_norm,
+        "seed": converted.seed,
+        "fingerprint": fingerprint(converted.graph_modules),
+        "versions": versions(),
+        "files": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def _swap(staging: Path, target: Path) -> None:
+    """Put ``staging`` in the place of ``target``; what was there is removed only once the new one is in place."""
+    if not target.exists():
+        staging.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)) / "old"
+    target.rename(old)
+    try:
+        staging.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    finally:
+        shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def _replaceable(target: Path) -> bool:
+    return target.is_dir() and ((target / MANIFEST).is_file() or not any(target.iterdir()))
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        message = f"{folder} is no artifact: it has no {MANIFEST}"
+        raise ArtifactError(message, hint="asim-convert MODEL SPEC -o DIR makes one") from error
+    except (OSError, ValueError) as error:
+        message = f"cannot read {path}: {error}"
+        raise ArtifactError(message) from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else None
+        message = f"{path} is of format {found}; this version reads format {FORMAT}"
+        raise ArtifactError(message)
+    return manifest
+
+
+def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not {SPEC, WEIGHTS, REPORT} <= set(files):
+        message = f"{folder / MANIFEST} does not list the files of an artifact"
+        raise ArtifactError(message)
+    for name, expected in files.items():
+        path = folder / Path(name).name
+        if not path.is_file():
+            message = f"{path} is missing"
+            raise ArtifactError(message)
+        if _sha256(path) != expected:
+            message = f"{path} was changed since the artifact was made"
+            raise ArtifactError(message, hint="convert the model again")
+
+
+def _original(source: ModelSource | None, model: nn.Module | None) -> nn.Module:
+    if model is not None:
+        return model
+    if source is None:
+        message = "the artifact was made from a model in Python, which must be given again"
+        raise ArtifactError(message, hint="asim_fx.load(directory, model=...), or asim-simulate --model pkg.module:factory")
+    from asim_fx.models import rebuild_model
+
+    return rebuild_model(source)
+
+
+def _compare_versions(saved: Mapping[str, str]) -> str:
+    here = versions()
+    changed = [f"{name} {saved.get(name)} then, {now} now" for name, now in here.items() if saved.get(name) != now]
+    return "; ".join(changed) if changed else "the versions are the same, so it is another model"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,136 @@
+"""The converted model: the lowered graph, called like the model it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import torch
+from torch import nn
+from torch.fx import GraphModule
+
+from asim_fx.capture import InputSignature
+from asim_fx.errors import UsageError
+from asim_fx.source import ModelSource
+from asim_fx.nn import CimModule, Fidelity
+from asim_fx.passes.lower_sites import RNG
+from asim_fx.report.rows import MappingReport
+from asim_fx.spec import HardwareSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a conversion was asked for: enough, with the model, to do it again.
+
+    Attributes:
+        spec: the hardware.
+        name: what the report calls the model.
+        source: where the model came from; None for a model that was built in Python.
+        strict: see ``convert``.
+        fold_batch_norm: see ``convert``.
+    """
+
+    spec: HardwareSpec
+    name: str
+    source: ModelSource | None = None
+    strict: bool = False
+    fold_batch_norm: bool = True
+
+
+class ConvertedModel(nn.Module):
+    """A model in which every analog or integer site simulates its hardware.
+
+    Each forward pass advances the sample counter by its batch, so that two passes draw different noise; ``reseed``
+    repeats them bit for bit.
+
+    Attributes:
+        report: how every site was mapped, and totals.
+        recipe: what the conversion was asked for.
+        seed: of the noise and of the die.
+    """
+
+    def __init__(
+        self, graph_module: GraphModule, report: MappingReport, recipe: Recipe, signature: InputSignature
+    ) -> None:
+        super().__init__()
+        self.body = graph_module
+        self.report = report
+        self.recipe = recipe
+        self.signature = signature
+        self.seed = 0
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the converted graph on a batch of any size.
+
+        Raises:
+            InputError: a tensor has another shape or dtype than the one the model was captured with.
+        """
+        batch = self.signature.check(args, kwargs)
+        result = self.body(*args, **kwargs)
+        for rng in self._rngs():
+            rng[1] += batch
+        return result
+
+    def reseed(self, seed: int, first_sample: int = 0) -> None:
+        """Choose the noise of the next forward pass.
+
+        Args:
+            seed: of the noise and of the die.
+            first_sample: number of the first sample of the next batch; sample ``n`` draws the same noise whatever batch
+                it comes in.
+
+        Raises:
+            UsageError: a number that does not fit 63 bits.
+        """
+        for number in (seed, first_sample):
+            if not 0 <= number < 2**63:
+                message = f"seed and first sample must lie in 0..2^63-1, not {number}"
+                raise UsageError(message)
+        self.seed = seed
+        for rng in self._rngs():
+            rng.copy_(torch.tensor([seed, first_sample]))
+
+    def set_fidelity(self, fidelity: Fidelity) -> None:
+        """Choose what every site computes.
+
+        Args:
+            fidelity: ``hardware``: as the spec says. ``integer``: the same codes, multiplied exactly: the ideal integer
+                model. ``float``: the captured model itself.
+        """
+        for site in self.sites().values():
+            site.fidelity = fidelity
+
+    def sites(self) -> Mapping[str, CimModule]:
+        """Return the module of every analog or integer site, by qualified name."""
+        return {name: module for name, module in self.body.named_modules() if isinstance(module, CimModule)}
+
+    @property
+    def graph_modules(self) -> dict[str, GraphModule]:
+        """The lowered graphs, by the name of the submodule that each replaces; the empty name is the whole model."""
+        return {name: module for name, module in self.body.named_modules() if isinstance(module, GraphModule)}
+
+    @property
+    def graph_module(self) -> GraphModule:
+        """The lowered graph.
+
+        Raises:
+            UsageError: the model was captured in several parts.
+        """
+        graphs = self.graph_modules
+        if len(graphs) != 1:
+            message = f"the model was captured in {len(graphs)} parts: {', '.join(graphs)}"
+            raise UsageError(message, hint="use graph_modules, a dict by submodule name")
+        return next(iter(graphs.values()))
+
+    def save(self, directory: str | PathLike[str]) -> None:
+        """Write the model as an artifact: a folder without any pickle. See ``asim_fx.artifact.save``."""
+        from asim_fx.artifact import save
+
+        save(self, directory)
+
+    def _rngs(self) -> Iterator[torch.Tensor]:
+        for graph in self.graph_modules.values():
+            if RNG in graph._buffers:
+                yield graph.get_buffer(RNG)

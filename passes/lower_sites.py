@@ -1,0 +1,110 @@
+"""Replace every analog and integer site by a call of the module that simulates it."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.fx import GraphModule, Node
+
+from asim_fx.ir import OpKind, SitePlan, Target, iter_plans
+from asim_fx.nn import CimConv, CimLinear, CimMatmul
+from asim_fx.ops.config import OpConfig, Operand, ReadEffects
+from asim_fx.pipeline import Fact, PassContext, graph_pass
+
+RNG = "asim_rng"
+"""Name of the buffer that every lowered call reads: int64 [seed, number of the batch's first sample]."""
+
+
+@graph_pass(requires=[Fact.VOTED, Fact.NO_SDPA, Fact.FLAT], provides=[Fact.LOWERED])
+def lower_sites(graph_module: GraphModule, context: PassContext) -> bool:
+    """Put ``<site>.cim`` beside each site's weight and call it instead of the torch operation.
+
+    Weights stay where they are, under their own keys; the new module gets them as arguments.
+
+    Example:
+        ``aten.linear(x, fc.weight, fc.bias)`` becomes ``fc.cim(x, fc.weight, fc.bias, asim_rng)``.
+    """
+    plans = [(node, plan) for node, plan in iter_plans(graph_module.graph) if plan.target is not Target.FLOAT]
+    if not plans:
+        return False
+    graph_module.register_buffer(RNG, torch.zeros(2, dtype=torch.int64), persistent=False)
+    graph = graph_module.graph
+    with graph.inserting_before(next(node for node in graph.nodes if node.op != "placeholder")):
+        rng = graph.get_attr(RNG)
+    for node, plan in plans:
+        target = _module_name(plan)
+        graph_module.add_submodule(target, _module(plan))
+        with graph.inserting_after(node):
+            call = graph.call_module(target, (*_operands(node, plan), rng))
+        call.meta = {**node.meta, "custom": {**node.meta.get("custom", {}), "asim": _stamp(plan)}}
+        node.replace_all_uses_with(call)
+        graph.erase_node(node)
+    return True
+
+
+def _module_name(plan: SitePlan) -> str:
+    call = f"_{plan.site.call}" if plan.site.call else ""
+    return f"{plan.site.name}.cim{call}"
+
+
+def _module(plan: SitePlan) -> nn.Module:
+    site, config = plan.site, op_config(plan)
+    if site.kind is OpKind.CONV:
+        if site.geometry is None:
+            raise AssertionError(site.name)
+        return CimConv(config, site.geometry, site.groups)
+    if site.kind is OpKind.LINEAR:
+        return CimLinear(config)
+    return CimMatmul(config, stored_first=site.kind is OpKind.QK)
+
+
+def _operands(node: Node, plan: SitePlan) -> tuple[object, ...]:
+    if plan.site.kind in (OpKind.CONV, OpKind.LINEAR):
+        x, weight, *rest = node.args
+        return x, weight, rest[0] if rest else node.kwargs.get("bias")
+    return node.args[0], node.args[1]
+
+
+def op_config(plan: SitePlan) -> OpConfig:
+    """Return what an engine must know about a planned site.
+
+    Args:
+        plan: of an analog or integer site, with its BitPlan.
+    """
+    site, settings = plan.site, plan.settings
+    if plan.bits is None:
+        raise AssertionError(site.name)
+    scale = "tensor" if settings.scale == "dynamic" else settings.scale
+    weight_scale = "tensor" if site.static_weight else scale
+    if plan.tiles is None:
+        step, read = site.k, ReadEffects(rows=site.k)
+    else:
+        step, read = plan.tiles.step, _read_effects(plan)
+    return OpConfig(
+        site=site.label,
+        input=Operand(settings.input_bits, plan.signed, scale, site.input_layout),
+        weight=Operand(settings.weight_bits, plan.weight_signed, weight_scale, site.weight_layout),
+        plan=plan.bits,
+        step=step,
+        read=read,
+        layout=site.layout,
+    )
+
+
+def _read_effects(plan: SitePlan) -> ReadEffects:
+    macro = plan.settings.macro
+    return ReadEffects(
+        rows=macro.rows,
+        adc_bits=None if macro.adc.bits == "ideal" else macro.adc.bits,
+        random_percent_fs=macro.noise.random_percent_fs,
+        nonlinear_percent_fs=macro.noise.nonlinear_percent_fs,
+        compression_per_mac=macro.current.compression_per_mac,
+        cell_variation_percent=macro.current.cell_variation_percent,
+        cell_variation_redrawn=macro.current.cell_variation == "redrawn",
+        parallel=macro.weights == "parallel",
+    )
+
+
+def _stamp(plan: SitePlan) -> dict[str, object]:
+    """Return what survives export and re-tracing, which drop every meta key but ``custom``."""
+    return {"site": plan.site.label, "kind": plan.site.kind.value, "target": plan.target.value, "reads": plan.reads}
