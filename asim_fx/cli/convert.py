@@ -1,0 +1,113 @@
+"""asim-convert: compile a model onto a hardware spec, and show how each layer was mapped."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asim_fx.errors import UsageError
+
+if TYPE_CHECKING:
+    from asim_fx.report.rows import MappingReport
+
+HELP = """Compile MODEL onto the hardware of SPEC, and show how each layer was mapped.
+
+MODEL is a timm name (resnet50), torchvision:NAME, pkg.module:factory, or a model that ships inside (asim:digits_resnet).
+SPEC is the name of a shipped spec (`asim-spec list`) or a path to YAML.
+
+Without -o everything runs and is reported, and nothing is written."""
+
+
+class ReportFormat(StrEnum):
+    """How the report is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    MD = "md"
+    HTML = "html"
+
+
+def convert(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="What to convert.", show_default=False)],
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="The hardware.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write the converted model here.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only plan: stop before the model is lowered.")] = False,
+    report: Annotated[ReportFormat, typer.Option(help="How to print the report.")] = ReportFormat.TABLE,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=V", help="Change a field of the spec. Repeatable.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="A site that cannot be mapped is an error.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check that the lowered graph still computes the model.")
+    ] = False,
+    fold_batch_norm: Annotated[bool, typer.Option(help="Fold batch norms into the layer before.")] = True,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Weights: .safetensors, or a torch file without code.")
+    ] = None,
+    pretrained: Annotated[bool, typer.Option("--pretrained", help="Download the library's own weights.")] = False,
+    num_classes: Annotated[int | None, typer.Option(metavar="N", min=0, help="Outputs of the classifier.")] = None,
+    input_size: Annotated[
+        tuple[int, int, int] | None, typer.Option(metavar="C H W", help="Channels, height, width of an image.")
+    ] = None,
+    model_kwargs: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="Argument of the model's constructor. Repeatable.")
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="D", help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the noise, the die and random weights.")] = 0,
+) -> None:
+    """Compile a model onto a hardware spec."""
+    if dry_run and output is not None:
+        message = "--dry-run writes nothing, so it does not go with -o"
+        raise UsageError(message)
+    if dry_run and verify:
+        message = "--dry-run lowers nothing, so there is nothing to --verify"
+        raise UsageError(message)
+    from asim_fx.cli.console import stages
+
+    with stages(total=8) as begin:
+        begin("importing torch")
+        from asim_fx.cli.planning import ConversionOptions, ModelOptions, convert_model, plan_model
+
+        options = ModelOptions(
+            checkpoint=checkpoint,
+            pretrained=pretrained,
+            num_classes=num_classes,
+            input_size=input_size,
+            model_kwargs=tuple(model_kwargs or ()),
+            device=device,
+            seed=seed,
+        )
+        conversion = ConversionOptions(
+            overrides=tuple(set_ or ()), strict=strict, verify=verify, fold_batch_norm=fold_batch_norm
+        )
+        if dry_run:
+            result = plan_model(model, spec, options, conversion, begin).report
+        else:
+            converted = convert_model(model, spec, options, conversion, begin)
+            result = converted.report
+            if output is not None:
+                begin("writing")
+                converted.save(output)
+    _print(result, report)
+    if output is not None:
+        from asim_fx.cli.console import stderr
+
+        stderr().print(f"wrote {output}", markup=False)
+
+
+def _print(report: MappingReport, how: ReportFormat) -> None:
+    if how is ReportFormat.TABLE:
+        from asim_fx.cli.console import stdout
+        from asim_fx.report.table import report_table
+
+        stdout().print(report_table(report))
+    else:
+        from asim_fx.report.files import render
+
+        typer.echo(render(report, how.value))
