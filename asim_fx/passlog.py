@@ -1,4 +1,5 @@
-"""What passes leave for the report: products folded away, and notes. Free of torch, so that the report can read it."""
+"""What passes leave for the report: products folded away, and notes. Free of torch, so that the report can
+read it."""
 
 from __future__ import annotations
 

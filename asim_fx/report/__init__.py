@@ -1,1 +1,2 @@
-"""TODO"""
+"""The report of a mapping: built from plans, shown as a table, JSON, CSV, Markdown and HTML. Free of
+torch."""

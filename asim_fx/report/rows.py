@@ -1,4 +1,5 @@
-"""The report as values: one frozen record for each site, and totals. Built from plans; knows no graph and no tensor."""
+"""The report as values: one frozen record for each site, and totals. Built from plans; knows no graph and no
+tensor."""
 
 from __future__ import annotations
 
@@ -26,17 +27,21 @@ class ReportRow:
         groups: independent matrices.
         vectors: streamed vectors of each group, over all calls.
         macs: multiply-accumulates, over all calls.
+        geometry: of a convolution, in words, or the empty string.
+        weights: stored weights, counted once however often it is called; None where the stored operand is an
+            activation.
         target: analog, integer or float.
         reason: why it is not analog, or the empty string.
         decided_by: the rule and line that set the target, or ``defaults``.
         why: the rule's own words, or the empty string.
         signed: whether the streamed operand is signed.
         signed_because: why.
+        weight_signed: whether the stored operand is signed.
         weight_bits: bits of the stored operand, None where it stays float; so the next ones.
         input_bits: bits of the streamed operand.
         input_encoding: bits of the streamed operand that one read applies.
         scale: dynamic, sample or static.
-        macro: name of the macro; None where not analog; so all below.
+        macro: name of the macro; None where not analog; so the next ones.
         rows: rows of the array.
         columns: columns of the array.
         adc_bits: resolution, ``ideal``, or None.
@@ -49,7 +54,8 @@ class ReportRow:
         cells_analog: of these, read once.
         vote: how votes are counted, or the empty string where nothing is voted.
         reads_per_cell: the bit plan: reads of each cell, [stored plane][streamed plane], LSB first.
-        reads: ADC conversions, over all calls.
+        reads: ADC conversions, over all calls; 0 where not analog.
+        settings: dotted field of the spec -> the value resolved for this site; empty where it stays float.
         provenance: dotted field -> where its value came from.
         notes: what else must be said (``patch split``, ``batch-dependent``).
     """
@@ -67,11 +73,14 @@ class ReportRow:
     vectors: int
     macs: int
     target: str
+    geometry: str = ""
+    weights: int | None = None
     reason: str = ""
     decided_by: str = ""
     why: str = ""
     signed: bool | None = None
     signed_because: str = ""
+    weight_signed: bool | None = None
     weight_bits: int | None = None
     input_bits: int | None = None
     input_encoding: int | None = None
@@ -90,13 +99,15 @@ class ReportRow:
     vote: str = ""
     reads_per_cell: tuple[tuple[int, ...], ...] | None = None
     reads: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class UnmappedRow:
-    """Something that multiplies and is no analog site: a float or integer site, or a product folded while compiling.
+    """Something that multiplies and is no analog site: a float or integer site, or a product folded while
+    compiling.
 
     Attributes:
         name: qualified name.
@@ -150,9 +161,12 @@ class MappingReport:
         model: name of the model.
         spec: name of the spec.
         rows: one record for each site, in graph order.
-        totals: counts for one image: macs, macs_analog, macs_integer, macs_float, macs_digital (= integer + float),
-            macs_constant (folded while compiling, in no other count), sites, sites_analog, sites_integer, sites_float,
-            reads, cells_analog, cells_voted, cells_digital, parameters.
+        totals: counts for one image. ``macs`` is everything that the eager model dispatches, products folded
+            while compiling included = macs_analog + macs_integer + macs_float + macs_constant; macs_digital =
+            macs - macs_analog; analog_share = macs_analog / macs, None for a model without MACs; sites,
+            sites_analog, sites_integer, sites_float (rows of this report); reads (ADC conversions);
+            cells_analog, cells_voted, cells_digital (sums over the bit plans of the analog rows); parameters
+            (of the model).
         unmapped: what is not analog, largest first.
         notes: (module, text) pairs that concern more than one site.
         dataflow: the drawing.
