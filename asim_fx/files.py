@@ -44,8 +44,8 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None
 
 
 def _mode_of(target: Path) -> int:
-    """Return the permissions the file has, or would have had if it were simply opened (mkstemp's are
-    0600).""" if target.exists():
+    """Return the permissions the file has, or would get if it were simply opened; mkstemp's are 0600."""
+    if target.exists():
         return target.stat().st_mode & 0o777
     umask = os.umask(0)
     os.umask(umask)

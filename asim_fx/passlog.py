@@ -1,5 +1,4 @@
-"""What passes leave for the report: products folded away, and notes. Free of torch, so that the report can
-read it."""
+"""What passes leave for the report: products folded away, and notes. Free of torch."""
 
 from __future__ import annotations
 

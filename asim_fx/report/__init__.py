@@ -1,2 +1,1 @@
-"""The report of a mapping: built from plans, shown as a table, JSON, CSV, Markdown and HTML. Free of
-torch."""
+"""The report of a mapping: built from plans, shown as a table, JSON, CSV, Markdown or HTML. No torch."""

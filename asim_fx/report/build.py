@@ -165,8 +165,8 @@ def _sizes(values: Sequence[object]) -> str:
 
 
 def _flat(settings: SiteSettings, *, analog: bool) -> dict[str, Any]:
-    """Return the settings by dotted field, named as in a spec; only what an analog site uses mentions the
-    macro.""" tree = settings.model_dump()
+    """Return the settings by dotted field, named as in a spec; the macro's only where there is one."""
+    tree = settings.model_dump()
     name = tree.pop("macro_name")
     macro = tree.pop("macro")
     if not analog:

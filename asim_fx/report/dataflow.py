@@ -15,32 +15,13 @@ Graph: TypeAlias = "nx.DiGraph[Any]"
 OTHER = "other"
 # Operations that only rearrange values. They are left out of a label, and of the drawing where nothing else
 # is in a run.
-_QUIET = frozenset(
-    (
-        "alias",
-        "chunk",
-        "clone",
-        "contiguous",
-        "detach",
-        "dropout",
-        "expand",
-        "flatten",
-        "getitem",
-        "identity",
-        "permute",
-        "reshape",
-        "select",
-        "slice",
-        "split",
-        "squeeze",
-        "to",
-        "transpose",
-        "unbind",
-        "unflatten",
-        "unsqueeze",
-        "view",
-    )
-)
+# fmt: off
+_QUIET = frozenset((
+    "alias", "chunk", "clone", "contiguous", "detach", "dropout", "expand", "flatten", "getitem", "identity",
+    "permute", "reshape", "select", "slice", "split", "squeeze", "to", "transpose", "unbind", "unflatten",
+    "unsqueeze", "view",
+))
+# fmt: on
 _LABEL_PARTS = 3
 
 

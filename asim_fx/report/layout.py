@@ -1,5 +1,4 @@
-"""Where the boxes and arrows of a dataflow drawing go: layers from top to bottom, few crossings, straight
-chains.
+"""Where the boxes and arrows of a dataflow drawing go: layers from top to bottom, few crossings.
 
 The layered method of Sugiyama, Tagawa and Toda (1981): layers by longest path, an arrow that skips layers
 gets a waypoint in each, layers are ordered by the mean position of their neighbours, and positions are a

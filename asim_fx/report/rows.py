@@ -1,5 +1,4 @@
-"""The report as values: one frozen record for each site, and totals. Built from plans; knows no graph and no
-tensor."""
+"""The report as values: one frozen record for each site, and totals. Knows no graph and no tensor."""
 
 from __future__ import annotations
 
@@ -106,8 +105,7 @@ class ReportRow:
 
 @dataclass(frozen=True, slots=True)
 class UnmappedRow:
-    """Something that multiplies and is no analog site: a float or integer site, or a product folded while
-    compiling.
+    """Something that multiplies and is no analog site: a float or integer site, or a folded product.
 
     Attributes:
         name: qualified name.
