@@ -1,0 +1,140 @@
+"""Read weights that others saved, without ever unpickling code, and put them into a model that they fit."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asim_fx.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_WRAPPERS = ("state_dict", "model", "state_dict_ema", "model_ema")
+"""Where training scripts keep the weights. Plain ones win over their moving average, as in timm."""
+_PREFIXES = ("module.", "_orig_mod.")
+"""What DataParallel and torch.compile put before every key."""
+_SHOWN = 4
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint by name.
+
+    Args:
+        path: a ``.safetensors`` file, or one that ``torch.save`` wrote, which is read with
+            ``weights_only=True``. A ``state_dict`` or ``model`` entry around the tensors and a ``module.``
+            prefix are taken off.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, needs pickled code, or holds no tensors.
+    """
+    if not path.is_file():
+        msg = f"{path}: no such checkpoint file"
+        raise CheckpointError(msg)
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    return _strip_prefixes(_unwrap(path, content))
+
+
+def load_checkpoint(model: nn.Module, path: Path) -> None:
+    """Put the weights of a checkpoint into a model, in place; every key and shape must fit.
+
+    Raises:
+        CheckpointError: the file cannot be read, or does not fit the model.
+    """
+    state = read_state_dict(path)
+    expected = model.state_dict()
+    # Checkpoints older than BatchNorm's batch counter lack it, and inference does not read it.
+    missing = [key for key in expected if key not in state and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in state if key not in expected]
+    differing = [
+        f"{key} {tuple(state[key].shape)} where the model has {tuple(expected[key].shape)}"
+        for key in expected
+        if key in state and state[key].shape != expected[key].shape
+    ]
+    problems = [
+        f"{len(keys)} {what}: {_some(keys)}"
+        for what, keys in (
+            ("missing", missing),
+            ("not in the model", unexpected),
+            ("of another shape", differing),
+        )
+        if keys
+    ]
+    if problems:
+        msg = f"{path} does not fit the model. " + "; ".join(problems)
+        raise CheckpointError(
+            msg, hint="check the model's name, --num-classes, --input-size and --model-kwargs"
+        )
+    model.load_state_dict(state, strict=False)
+
+
+def _read_safetensors(path: Path) -> Any:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        msg = f"{path} cannot be read as safetensors: {_first_line(error)}"
+        raise CheckpointError(msg) from error
+
+
+def _read_torch(path: Path) -> Any:
+    import pickle
+
+    import torch
+
+    try:
+        # timm's train.py keeps its arguments in a Namespace, which holds attributes and runs nothing.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Unsupported" in str(error) or "global" in str(error).lower():
+            msg = f"{path} holds Python objects, which are refused: reading them could run code"
+            hint = "save only the tensors: safetensors.torch.save_file(model.state_dict(), FILE)"
+            raise CheckpointError(msg, hint=hint) from error
+        msg = f"{path} is damaged or not a checkpoint: {_first_line(error)}"
+        raise CheckpointError(msg) from error
+    except Exception as error:  # torch.load lets errors of zipfile, struct and its own C++ reader through
+        msg = f"{path} is damaged or not a checkpoint: {_first_line(error)}"
+        raise CheckpointError(msg) from error
+
+
+def _unwrap(path: Path, content: Any) -> Mapping[str, Tensor]:
+    import torch
+
+    while isinstance(content, Mapping):
+        inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        if inner is None:
+            break
+        content = inner
+    if not isinstance(content, Mapping) or not content:
+        msg = f"{path} holds no state_dict"
+        raise CheckpointError(
+            msg, hint=f"expected tensors by name, at the top or under {', '.join(_WRAPPERS)}"
+        )
+    others = [str(key) for key, value in content.items() if not isinstance(value, torch.Tensor)]
+    if others:
+        msg = f"{path} holds other things than tensors: {_some(others)}"
+        raise CheckpointError(
+            msg, hint=f"expected tensors by name, at the top or under {', '.join(_WRAPPERS)}"
+        )
+    return content
+
+
+def _strip_prefixes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in _PREFIXES * 2:  # each may lie around the other
+        if all(key.startswith(prefix) for key in state):
+            state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return dict(state)
+
+
+def _some(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+    return ", ".join(keys[:_SHOWN]) + more
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

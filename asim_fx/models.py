@@ -1,0 +1,198 @@
+"""Build the model that a user named: from timm, torchvision, this package, or a factory of their own."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from asim_fx.checkpoints import load_checkpoint
+from asim_fx.devices import resolve_device
+from asim_fx.errors import ModelError, UsageError
+from asim_fx.factories import build_python
+from asim_fx.library import ImageSize, LibraryModel, ModelRequest, first_line
+from asim_fx.source import ModelSource, SourceKind
+from asim_fx.zoo import TIMM_SCHEMES, build_asim, build_timm, build_torchvision
+
+_BUILDERS: Mapping[SourceKind, Callable[[ModelRequest], LibraryModel]] = {
+    "timm": build_timm,
+    "torchvision": build_torchvision,
+    "asim": build_asim,
+    "python": build_python,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltModel:
+    """A model in eval mode, and where it came from.
+
+    Attributes:
+        model: the module, on its device.
+        source: what builds it again, and how its images are prepared.
+    """
+
+    model: nn.Module
+    source: ModelSource
+
+
+def build_model(
+    name: str,
+    *,
+    pretrained: bool = False,
+    checkpoint: Path | None = None,
+    num_classes: int | None = None,
+    input_size: ImageSize | None = None,
+    model_kwargs: Mapping[str, Any] | Sequence[str] = (),
+    device: str = "cpu",
+    seed: int = 0,
+) -> BuiltModel:
+    """Build a model by name, in eval mode.
+
+    Args:
+        name: a timm name (``resnet50``, with or without ``timm:``), ``torchvision:NAME``, ``asim:NAME``,
+            which has its trained weights without being asked, or ``pkg.module:factory``.
+        pretrained: download the library's own weights.
+        checkpoint: file with weights, loaded last; see ``asim_fx.checkpoints``.
+        num_classes: outputs of the classifier; the model's own number if left out.
+        input_size: channels, height, width of an image; the model's own if left out.
+        model_kwargs: arguments of the constructor, as a mapping or as ``key=value`` words.
+        device: see ``resolve_device``.
+        seed: of random weights; torch's global generator is left as it was.
+
+    Raises:
+        ModelError: no such model, it cannot be built like this, its weights cannot be had, or it does not
+            take images of this size.
+        CheckpointError: the checkpoint cannot be read or does not fit.
+        UsageError: no such device, or a word that is no ``key=value``.
+    """
+    target = resolve_device(device)
+    kwargs = dict(model_kwargs) if isinstance(model_kwargs, Mapping) else parse_model_kwargs(model_kwargs)
+    kind, bare = parse_name(name)
+    request = ModelRequest(
+        bare, pretrained, num_classes, input_size, kwargs, has_checkpoint=checkpoint is not None
+    )
+    with _seeded(seed):
+        built = _BUILDERS[kind](request)
+    model = built.model.eval()
+    if checkpoint is not None:
+        load_checkpoint(model, checkpoint)
+    size = input_size or built.input_size
+    if kind == "python" or input_size is not None:  # elsewhere the size is the library's own word
+        _check_takes(model, size, name, asked=input_size is not None)
+    source = ModelSource(
+        kind=kind,
+        name=bare if kind in ("timm", "python") else f"{kind}:{bare}",
+        input_size=size,
+        num_classes=num_classes,
+        model_kwargs=kwargs,
+        data_config=_as_json({**built.data_config, "input_size": size}),
+        aliases=find_aliases(model),
+    )
+    return BuiltModel(model.to(target), source)
+
+
+def rebuild_model(source: ModelSource) -> nn.Module:
+    """Build the architecture of a source again, in eval mode; its weights are arbitrary.
+
+    Raises:
+        ModelError: it cannot be built here, or it came from Python code, which a file may not name.
+    """
+    kind, bare = parse_name(source.name)
+    if "python" in (kind, source.kind):
+        msg = f"{source.name} is Python code, which is never run because a file names it"
+        raise ModelError(msg, hint="pass the model itself")
+    request = ModelRequest(
+        bare, num_classes=source.num_classes, input_size=source.input_size, kwargs=source.model_kwargs
+    )
+    with _seeded(0):
+        return _BUILDERS[kind](request).model.eval()
+
+
+def parse_name(name: str) -> tuple[SourceKind, str]:
+    """Return where a model's name says it comes from, and its name there."""
+    prefix, colon, rest = name.partition(":")
+    if not colon or prefix in TIMM_SCHEMES:
+        return "timm", name
+    match prefix:
+        case "timm" | "torchvision" | "asim":
+            return prefix, rest
+        case _:
+            return "python", name
+
+
+def parse_model_kwargs(words: Sequence[str]) -> dict[str, Any]:
+    """Return ``key=value`` words as a dict; values are Python literals, or strings where they are none.
+
+    Raises:
+        UsageError: a word without a name or without ``=``.
+    """
+    parsed: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key.isidentifier():
+            msg = f"--model-kwargs: {word!r} is not NAME=VALUE"
+            raise UsageError(msg, hint="for example --model-kwargs drop_rate=0.1")
+        try:
+            parsed[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            parsed[key] = value
+    return parsed
+
+
+def find_aliases(model: nn.Module) -> dict[str, tuple[str, ...]]:
+    """Return what ``@first_conv`` and ``@classifier`` stand for in a model.
+
+    timm's models say it in their configuration. In others these are the first convolution and the last linear
+    layer, in the order in which they were registered.
+    """
+    modules = dict(model.named_modules())
+    convs = [name for name, module in modules.items() if isinstance(module, nn.modules.conv._ConvNd)]
+    linears = [name for name, module in modules.items() if isinstance(module, nn.Linear)]
+    config = getattr(model, "pretrained_cfg", None) or getattr(model, "default_cfg", None)
+    stated = config if isinstance(config, Mapping) else {}
+    aliases: dict[str, tuple[str, ...]] = {}
+    for key, guess in (("first_conv", convs[:1]), ("classifier", linears[-1:])):
+        names = stated.get(key) or ()
+        known = [name for name in ((names,) if isinstance(names, str) else names) if name in modules]
+        if known or guess:
+            aliases[f"@{key}"] = tuple(known or guess)
+    return aliases
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _as_json(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}
+
+
+def _check_takes(model: nn.Module, size: ImageSize, name: str, *, asked: bool) -> None:
+    """Refuse a model that cannot take two images of this size, before anything is captured."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    try:
+        # Shapes alone first: for real, a large model takes minutes.
+        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
+            model(torch.zeros(2, *size))
+    except Exception:  # may be the model's own, or a limit of fake tensors: only a real pass can tell
+        try:
+            with torch.no_grad():
+                model(torch.zeros(2, *size))
+        except Exception as error:  # what a wrong shape raises is up to the model
+            msg = f"{name} does not take images of {'x'.join(map(str, size))}: {first_line(error)}"
+            hint = (
+                "leave out --input-size for the model's own"
+                if asked
+                else "give its own by --input-size C H W"
+            )
+            raise ModelError(msg, hint=hint) from error
