@@ -1,15 +1,22 @@
 """The hardware spec as typed values: what a YAML file may say, with units in the field names.
 
-No torch here. Every model refuses unknown fields; every value is frozen, so that a resolved setting can be shared.
+No torch here. Every model refuses unknown fields; every value is frozen, so that resolved settings
+can be shared.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_serializer
+
+from asim_fx.spec.origin import SpecOrigin
+from asim_fx.spec.selectors import check_name_selector, parse_condition
 
 PositiveInt = Annotated[int, Field(ge=1)]
+Extent = Annotated[int, Field(ge=1, le=2**20)]
+MacroName = Annotated[str, Field(pattern=r"^[^\s.]+$")]
 Percent = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 OpName = Literal["conv", "linear", "qk", "av", "matmul"]
 ScaleMode = Literal["dynamic", "sample", "static"]
@@ -29,7 +36,8 @@ class Adc(SpecModel):
         8, description="Resolution in bits, or `ideal`: no converter, the column's value as it is."
     )
     range: Literal["rows"] = Field(
-        "rows", description="Full scale of the converter: `rows` times the largest input plane value, as in ASiM."
+        "rows",
+        description="Full scale of the converter: `rows` times the largest input plane value, as in ASiM.",
     )
 
 
@@ -41,8 +49,8 @@ class Noise(SpecModel):
     )
     nonlinear_percent_fs: Percent = Field(
         0.0,
-        description="ASiM's nonlinear noise, in percent of full scale at an empty column; falls with the square root of "
-        "the MAC value. Charge domain only.",
+        description="ASiM's nonlinear noise, in percent of full scale at an empty column; falls with the "
+        "square root of the MAC value. Charge domain only.",
     )
 
 
@@ -56,22 +64,25 @@ class Current(SpecModel):
         0.0, description="Standard deviation of each stored bit's strength, in percent of a bit."
     )
     cell_variation: Literal["die", "redrawn"] = Field(
-        "die", description="`die`: one draw for the chip, from the seed. `redrawn`: a new draw at each forward pass."
+        "die",
+        description="`die`: one draw for the chip, from the seed. `redrawn`: a new draw at each forward "
+        "pass.",
     )
 
 
 class Macro(SpecModel):
     """One compute-in-memory array with its ADCs."""
 
-    rows: PositiveInt = Field(255, description="Rows that add up on one column in one read.")
-    columns: PositiveInt = Field(256, description="Physical columns; an output takes `weight_bits` of them.")
+    rows: Extent = Field(255, description="Rows that add up on one column in one read.")
+    columns: Extent = Field(256, description="Physical columns; an output takes `weight_bits` of them.")
     adc: Adc = Field(default_factory=Adc, description="The converter.")
     noise: Noise = Field(default_factory=Noise, description="What is drawn anew for each read.")
     domain: Literal["charge", "current"] = Field("charge", description="What a column adds up.")
     current: Current = Field(default_factory=Current, description="Effects of `domain: current`.")
     weights: Literal["bit-planes", "parallel"] = Field(
         "bit-planes",
-        description="`parallel`: one read takes the whole signed product of input and weight, instead of one bit plane each.",
+        description="`parallel`: one read takes the whole signed product of input and weight, instead of one "
+        "bit plane each.",
     )
 
 
@@ -84,12 +95,14 @@ class Hybrid(SpecModel):
 class Vote(SpecModel):
     """Majority voting: the most significant analog cycles are read several times."""
 
-    levels: Annotated[int, Field(ge=0)] = Field(0, description="Cycles with a level below this, and not digital, are voted.")
+    levels: Annotated[int, Field(ge=0)] = Field(
+        0, description="Cycles with a level below this, and not digital, are voted."
+    )
     samples: PositiveInt = Field(1, description="Reads of a voted cycle.")
     how: Literal["mode", "median", "mean"] = Field(
         "mode",
-        description="How the codes become one. `mode` (ASiM) has a bias that adds up over cycles and tiles; `median` is the "
-        "lower middle of an even number; `mean` is not rounded.",
+        description="How the codes become one. `mode` (ASiM) has a bias that adds up over cycles and tiles; "
+        "`median` is the lower middle of an even number; `mean` is not rounded.",
     )
 
 
@@ -97,24 +110,35 @@ class Settings(SpecModel):
     """What is decided for one site, apart from the macro. The fields of `defaults` and of a rule."""
 
     target: Literal["analog", "integer", "float"] = Field(
-        "analog", description="`analog`: on a macro. `integer`: exact at the given bits. `float`: left as it is."
+        "analog",
+        description="`analog`: on a macro. `integer`: exact at the given bits. `float`: left as it is.",
     )
-    weight_bits: Annotated[int, Field(ge=1, le=16)] = Field(8, description="Bits of the stored operand, sign included.")
-    input_bits: Annotated[int, Field(ge=1, le=16)] = Field(8, description="Bits of the streamed operand, sign included.")
+    weight_bits: Annotated[int, Field(ge=1, le=16)] = Field(
+        8, description="Bits of the stored operand, sign included."
+    )
+    input_bits: Annotated[int, Field(ge=1, le=16)] = Field(
+        8, description="Bits of the streamed operand, sign included."
+    )
     input_encoding: Annotated[int, Field(ge=1, le=16)] = Field(
         1, description="Bits of the streamed operand that one read applies; 1 is bit-serial."
     )
-    signed: Signed = Field("auto", description="Sign of the streamed operand; `auto`: unsigned where that is proven.")
+    signed: Signed = Field(
+        "auto", description="Sign of the streamed operand; `auto`: unsigned where that is proven."
+    )
     scale: ScaleMode = Field(
         "dynamic",
-        description="`dynamic`: of the whole tensor at hand (ASiM). `sample`: per sample of the batch. `static`: calibrated.",
+        description="`dynamic`: of the whole tensor at hand (ASiM). `sample`: per sample of the batch. "
+        "`static`: calibrated.",
     )
     hybrid: Hybrid = Field(default_factory=Hybrid, description="Digital part of the bit plan.")
     vote: Vote = Field(default_factory=Vote, description="Voted part of the bit plan.")
 
 
 class SiteSettings(Settings):
-    """Every field resolved for one site, the macro included."""
+    """Every field resolved for one site, the macro included.
+
+    ``macro_name`` is empty, and ``macro`` means nothing, where a site that is not analog has no macro.
+    """
 
     macro_name: str
     macro: Macro
@@ -123,51 +147,132 @@ class SiteSettings(Settings):
 class Defaults(Settings):
     """Settings of every site that no rule changes."""
 
-    macro: str | None = Field(None, description="Name of the macro; may be left out where the spec has only one.")
+    macro: str | None = Field(
+        None, description="Name of the macro; may be left out where the spec has only one."
+    )
 
 
 class Where(SpecModel):
-    """Numeric conditions: a number, or a comparison such as `">=64"`. A kernel is a number or `3x3`."""
+    """Numeric conditions on a site: a number, or a comparison such as `">=64"`. All must hold."""
 
-    groups: int | str | None = None
-    kernel: int | str | None = None
-    stride: int | str | None = None
-    k: int | str | None = None
-    n: int | str | None = None
-    macs: int | str | None = None
-    depthwise: bool | None = None
+    groups: int | str | None = Field(
+        None, description="Independent matrices: groups of a conv, heads of an attention matmul."
+    )
+    kernel: int | str | None = Field(
+        None,
+        description="Window of a conv: `3` (in every dimension), `1x3`, or a comparison with every "
+        "dimension.",
+    )
+    stride: int | str | None = Field(None, description="Stride of a conv, written as the kernel is.")
+    k: int | str | None = Field(None, description="Length of the reduction, of one group.")
+    n: int | str | None = Field(None, description="Outputs of one group.")
+    macs: int | str | None = Field(None, description="Multiply-accumulates for one image, such as `>=1e6`.")
+    depthwise: bool | None = Field(
+        None, description="Whether it is a conv with one input channel for each group."
+    )
+
+    @field_validator("groups", "k", "n", "macs")
+    @classmethod
+    def _is_condition(cls, value: int | str | None) -> int | str | None:
+        if value is not None:
+            parse_condition(value)
+        return value
+
+    @field_validator("kernel", "stride")
+    @classmethod
+    def _is_window_condition(cls, value: int | str | None) -> int | str | None:
+        if value is not None:
+            parse_condition(value, window=True)
+        return value
 
 
 class Match(SpecModel):
-    """Which sites a rule is about. All conditions must hold."""
+    """Which sites a rule is about. All conditions must hold; none at all matches every site."""
 
     name: str | list[str] | None = Field(
         None,
-        description="Glob on the qualified name: `*` stays inside one dotted part, `**` crosses parts; `re:` starts a regular "
-        "expression for the whole name; `@first_conv`, `@classifier`.",
+        description="Glob on the qualified name, or a list of which one must match: `*` stays inside one "
+        "dotted part, `**` crosses parts; `re:` starts a regular expression for the whole name; `@first_conv`, "
+        "`@classifier`.",
     )
-    op: OpName | list[OpName] | None = Field(None, description="Kind of the operation.")
+    op: OpName | list[OpName] | None = Field(None, description="Kind of the operation, or a list of kinds.")
     where: Where | None = Field(None, description="Numeric conditions.")
 
+    @field_validator("name")
+    @classmethod
+    def _is_selector(cls, value: str | list[str] | None) -> str | list[str] | None:
+        for selector in [value] if isinstance(value, str) else value or []:
+            check_name_selector(selector)
+        return value
 
-class Rule(SpecModel):
+
+class Rule(Settings):
     """Changes some settings of the sites it matches. Later rules override earlier ones field by field.
 
-    Beside the fields below, a rule takes any field of `defaults`; `macro` is a name, or fields to change in the macro.
+    A rule takes any field of `defaults`, whole or in part. What it does not mention stays as it was, so ask
+    `settings` rather than the fields, which show built-in values where the rule says nothing.
     """
 
-    match: Match
+    match: Match = Field(description="Which sites the rule is about.")
     why: str = Field("", description="Shown in the report beside what the rule decides.")
     optional: bool = Field(False, description="Whether the rule may match nothing.")
-    settings: dict[str, Any] = Field(default_factory=dict, exclude=True)
+    macro: str | Macro | None = Field(
+        None, description="Name of a macro, or fields to change in the one that the site has so far."
+    )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the rule changes, as written: nested, and only the fields that it mentions."""
+        return {
+            name: value
+            for name, value in written_fields(self).items()
+            if name not in {"match", "why", "optional"}
+        }
+
+    @model_serializer
+    def _serialize(self) -> dict[str, Any]:
+        # Writing a field that the rule does not mention would make the rule set it when it is read back.
+        return written_fields(self)
 
 
 class HardwareSpec(SpecModel):
     """The whole document."""
 
-    version: Literal[1]
-    name: str
-    description: str = ""
-    macros: dict[str, Macro]
-    defaults: Defaults = Field(default_factory=Defaults)
-    rules: list[Rule] = Field(default_factory=list)
+    version: Literal[1] = Field(description="Version of this format.")
+    name: str = Field(description="Name of the chip, for reports.")
+    description: str = Field("", description="One sentence about the chip.")
+    macros: dict[MacroName, Macro] = Field(description="The arrays of the chip, by name.")
+    defaults: Defaults = Field(
+        default_factory=Defaults, description="Settings of every site that no rule changes."
+    )
+    rules: list[Rule] = Field(
+        default_factory=list, description="Ordered; later rules override earlier ones field by field."
+    )
+    _origin: SpecOrigin = PrivateAttr(default_factory=SpecOrigin)
+
+    @property
+    def origin(self) -> SpecOrigin:
+        """Where the spec came from: its file, the verbatim text and the line of every field."""
+        return self._origin
+
+    def with_origin(self, origin: SpecOrigin) -> HardwareSpec:
+        """Return the same spec with another origin."""
+        copy = self.model_copy()
+        copy._origin = origin
+        return copy
+
+
+def written_fields(model: BaseModel) -> dict[str, Any]:
+    """Return the fields that were given when a part of a spec was made, nested, as plain values."""
+    given = {
+        name: getattr(model, name) for name in type(model).model_fields if name in model.model_fields_set
+    }
+    return {name: _plain(value) for name, value in given.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return written_fields(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value

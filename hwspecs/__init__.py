@@ -1,0 +1,1 @@
+"""Hardware specs that ship with asim-fx."""
