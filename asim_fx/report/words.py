@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from asim_fx.report.rows import ReportRow, Shape
+from asim_fx.report.rows import MappingReport, ReportRow, Shape
 
 UNKNOWN = "unknown"
 _UNITS = ("", "k", "M", "G", "T", "P", "E")
@@ -71,3 +71,16 @@ def bit_plan(reads: Sequence[Sequence[int]] | None) -> str:
     parts += [f"{cells.count(1)} analog"] if 1 in cells else []
     planes = f"{len(reads)}x{len(reads[0]) if reads else 0}"
     return f"{planes}: {', '.join(parts)}"
+
+
+def tiles(row: ReportRow) -> str:
+    """Return row tiles x column tiles: ``9x2``."""
+    if row.row_tiles is None or row.column_tiles is None:
+        return "-"
+    return f"{row.row_tiles}x{row.column_tiles}"
+
+
+def footer(report: MappingReport) -> str:
+    """Return what was verified and what made the report, in one line."""
+    versions = ", ".join(f"{package} {version}" for package, version in report.versions.items())
+    return " · ".join(part for part in (report.verification, versions) if part)

@@ -1,0 +1,163 @@
+"""The report as text in the formats that people keep."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal, TypeAlias
+
+from asim_fx.errors import UsageError
+from asim_fx.report.html import to_html
+from asim_fx.report.rows import MappingReport, ReportRow
+from asim_fx.report.serial import from_json, to_json
+from asim_fx.report.words import bit_plan, bits, count, footer, shape, share, tiles
+
+Format: TypeAlias = Literal["json", "csv", "md", "html"]
+
+# fmt: off
+CSV_COLUMNS = (
+    "name", "kind", "op", "calls", "input_shape", "weight_shape", "output_shape", "geometry", "k", "n",
+    "groups", "vectors", "macs", "weights", "target", "reason", "decided_by", "why", "signed",
+    "signed_because", "weight_signed", "weight_bits", "input_bits", "input_encoding", "scale", "macro",
+    "rows", "columns", "adc_bits", "row_tiles", "column_tiles", "utilisation", "cycles", "cells_digital",
+    "cells_voted", "cells_analog", "vote", "bit_plan", "reads", "notes",
+)
+# fmt: on
+"""Columns of the CSV form; later versions only add at the end."""
+
+
+def render(report: MappingReport, form: Format | str) -> str:
+    """Return the report as text.
+
+    Args:
+        report: what to write.
+        form: ``json``, ``csv``, ``md`` or ``html``.
+
+    Raises:
+        UsageError: no such format.
+    """
+    writers: Mapping[str, Callable[[MappingReport], str]] = {
+        "json": to_json,
+        "csv": to_csv,
+        "md": to_markdown,
+        "html": to_html,
+    }
+    if form not in writers:
+        message = f"no such report format: {form}"
+        raise UsageError(message, hint=f"one of {', '.join(writers)}")
+    return writers[form](report)
+
+
+def to_csv(report: MappingReport) -> str:
+    """Return one line a site under a line of column names (``CSV_COLUMNS``), ended by CRLF as in RFC 4180.
+
+    A figure that does not apply is an empty field. Provenance and settings are in the JSON form only.
+    """
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(CSV_COLUMNS)
+    writer.writerows(_csv_row(row) for row in report.rows)
+    return out.getvalue()
+
+
+def _csv_row(row: ReportRow) -> list[object]:
+    special = {
+        "input_shape": shape(row.input_shape),
+        "weight_shape": shape(row.weight_shape),
+        "output_shape": shape(row.output_shape),
+        "bit_plan": bit_plan(row.reads_per_cell) if row.reads_per_cell is not None else None,
+        "notes": "; ".join(row.notes),
+    }
+    return [special[name] if name in special else getattr(row, name) for name in CSV_COLUMNS]
+
+
+def to_markdown(report: MappingReport) -> str:
+    """Return the totals, the sites, what is not analog, and the notes, as GitHub tables."""
+    totals = report.totals
+    parts = [
+        f"# {_plain(report.model)} on {_plain(report.spec)}",
+        "Counts are for one image.",
+        _table(
+            ("", "total", "analog", "integer", "float", "constant"),
+            (
+                ("MACs", *(count(totals.get(f"macs{part}")) for part in ("", *_PARTS, "_constant"))),
+                ("sites", *(count(totals.get(f"sites{part}")) for part in ("", *_PARTS)), "-"),
+            ),
+            numeric=5,
+        ),
+        f"{share(totals.get('analog_share'))} of the MACs are analog; "
+        f"{count(totals.get('reads'))} ADC conversions; {count(totals.get('parameters'))} parameters.",
+        "## Sites",
+        _table(_SITE_HEADER, (_site_cells(row) for row in report.rows), numeric=4),
+    ]
+    if report.unmapped:
+        lines = [(u.name, u.kind, u.reason, count(u.macs), share(u.share)) for u in report.unmapped]
+        parts += [
+            "## Not analog, and why",
+            _table(("site", "kind", "reason", "MACs", "share"), lines, numeric=2),
+        ]
+    if report.notes:
+        lines_of_notes = [f"- {_plain(where or 'model')}: {_plain(text)}" for where, text in report.notes]
+        parts += ["## Notes", "\n".join(lines_of_notes)]
+    parts.append(_plain(footer(report)))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+_PARTS = ("_analog", "_integer", "_float")
+_SITE_HEADER = (
+    "site",
+    "kind",
+    "target",
+    "bits w/x",
+    "tiles",
+    "bit plan",
+    "K x N x groups",
+    "MACs",
+    "used",
+    "reads",
+)
+
+
+def _site_cells(row: ReportRow) -> tuple[str, ...]:
+    matrix = f"{row.k} x {row.n} x {row.groups}"
+    used = share(row.utilisation) if row.utilisation is not None else "-"
+    plan = bit_plan(row.reads_per_cell)
+    return (
+        row.name,
+        row.kind,
+        row.target,
+        bits(row),
+        tiles(row),
+        plan,
+        matrix,
+        count(row.macs),
+        used,
+        count(row.reads),
+    )
+
+
+def _table(header: Sequence[str], lines: Iterable[Sequence[str]], *, numeric: int) -> str:
+    """Return a Markdown table whose last ``numeric`` columns are right-aligned."""
+    rule = ["---"] * (len(header) - numeric) + ["---:"] * numeric
+    rows = [header, rule, *([_plain(cell) for cell in line] for line in lines)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _plain(text: str) -> str:
+    """Return text that Markdown shows as it is: names come from the model, and may hold anything."""
+    flat = " ".join(text.split())
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|~" else c for c in flat).replace("&", "&amp;")
+
+
+__all__ = [
+    "CSV_COLUMNS",
+    "Format",
+    "footer",
+    "from_json",
+    "render",
+    "to_csv",
+    "to_html",
+    "to_json",
+    "to_markdown",
+]

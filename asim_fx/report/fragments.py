@@ -1,0 +1,243 @@
+"""The parts of the HTML page, as elements."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from asim_fx.report.drawing import draw
+from asim_fx.report.elements import Element, element
+from asim_fx.report.layout import arrange
+from asim_fx.report.rows import MappingReport, ReportRow
+from asim_fx.report.words import bit_plan, bits, count, share, tiles
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+_PARTS = ("analog", "integer", "float", "constant")
+
+# Heading, field that it sorts by, and classes: num is right-aligned, w1 to w3 give way on narrow screens.
+_COLUMNS: Sequence[tuple[str, str, str]] = (
+    ("#", "index", "num w2"),
+    ("Site", "name", "name"),
+    ("Kind", "kind", "short w1"),
+    ("Target", "target", "short"),
+    (f"K {TIMES} N {TIMES} groups", "k", "short w3"),
+    ("Vectors", "vectors", "num w3"),
+    ("MACs", "macs", "num"),
+    ("Bits w/x", "weight_bits", "short w1"),
+    ("Tiles", "row_tiles", "short w2"),
+    ("Used", "utilisation", "num w2"),
+    ("Bit plan", "cells_digital", "short w3"),
+    ("ADC", "adc_bits", "num w3"),
+    ("ADC reads", "reads", "num w1"),
+)
+
+
+def headline(report: MappingReport) -> Element:
+    """Return the heading."""
+    return element("h1", report.model, " ", element("span", "on", class_="on"), " ", report.spec)
+
+
+def cards(report: MappingReport) -> Element:
+    """Return the figures that are read first."""
+    totals = report.totals
+    sites = ", ".join(
+        f"{totals[f'sites_{part}']} {part}"
+        for part in ("analog", "integer", "float")
+        if totals.get(f"sites_{part}")
+    )
+    reads, macs = totals.get("reads"), totals.get("macs_analog")
+    per_mac = f"{reads / macs:.3g} per analog MAC" if reads and macs else ""
+    cells = ", ".join(
+        f"{count(totals[f'cells_{part}'])} {part}"
+        for part in ("digital", "voted", "analog")
+        if totals.get(f"cells_{part}")
+    )
+    return element(
+        "dl",
+        _card("Analog share of MACs", share(totals.get("analog_share")), f"{count(macs)} analog MACs"),
+        _card(
+            "MACs for one image", count(totals.get("macs")), f"{count(totals.get('macs_digital'))} not analog"
+        ),
+        _card("Sites", count(totals.get("sites")), sites),
+        _card("ADC conversions", count(reads), per_mac),
+        _card("Cycles in all bit plans", count(_cells(report)), cells),
+        _card("Parameters", count(totals.get("parameters")), ""),
+        class_="cards",
+    )
+
+
+def _cells(report: MappingReport) -> int:
+    return sum(row.cycles or 0 for row in report.rows)
+
+
+def _card(title: str, figure: str, more: str) -> Element:
+    return element(
+        "div",
+        element("dt", title),
+        element("dd", figure, class_="figure"),
+        element("dd", more, class_="more"),
+    )
+
+
+def split(report: MappingReport) -> Element:
+    """Return the bar that splits the MACs by where they are computed."""
+    macs = {part: report.totals.get(f"macs_{part}") or 0 for part in _PARTS}
+    total = sum(macs.values())
+    if not total:
+        return element("p", "The model multiplies nothing.", class_="quiet")
+    bar, legend, left = element("svg", role="img"), element("ul", class_="legend"), 0.0
+    told = []
+    for part, amount in macs.items():
+        if not amount:
+            continue
+        width = 100 * amount / total
+        bar.append(element("rect", class_=part, x=f"{left:.3f}%", y=0, width=f"{width:.3f}%", height="100%"))
+        legend.append(
+            element(
+                "li",
+                element("span", class_="swatch"),
+                f"{part} {share(amount / total)}, {count(amount)} MACs",
+                class_=part,
+            )
+        )
+        told.append(f"{part} {share(amount / total)}")
+        left += width
+    bar.set("aria-label", "MACs: " + ", ".join(told))
+    return element("div", bar, legend, class_="split")
+
+
+def chips(report: MappingReport) -> list[Element]:
+    """Return the filter buttons: one for each target and kind in use."""
+    made = []
+    for field in ("target", "kind"):
+        found = Counter(str(getattr(row, field)) for row in report.rows)
+        for value, number in found.items():
+            counted = element("span", str(number), class_="n")
+            made.append(
+                element(
+                    "button",
+                    value,
+                    counted,
+                    type="button",
+                    class_="chip",
+                    aria_pressed="false",
+                    data_field=field,
+                    data_value=value,
+                )
+            )
+    return made
+
+
+def anchors(report: MappingReport) -> dict[str, str]:
+    """Return the id of each row's line in the table."""
+    return {row.name: f"site-{number}" for number, row in enumerate(report.rows)}
+
+
+def sites_table(report: MappingReport) -> Element:
+    """Return one line for each site."""
+    head = element("tr")
+    for title, key, classes in _COLUMNS:
+        button = element("button", title, type="button")
+        head.append(element("th", button, scope="col", class_=classes, data_key=key))
+    body = element("tbody", *(_line(number, row) for number, row in enumerate(report.rows)))
+    sums = {"name": f"{len(report.rows)} sites", "macs": count(sum(row.macs for row in report.rows))}
+    sums["reads"] = count(report.totals.get("reads"))
+    foot = element("tr", *(element("td", sums.get(key, ""), class_=classes) for _, key, classes in _COLUMNS))
+    table = element("table", element("thead", head), body, element("tfoot", foot), id="site-table")
+    return element("div", table, class_="scroll", tabindex="0", role="region", aria_label="Table of sites")
+
+
+def _line(number: int, row: ReportRow) -> Element:
+    calls = [element("span", f" ({row.calls} calls)", class_="quiet")] if row.calls > 1 else []
+    name = element(
+        "button", *breakable(row.name), *calls, type="button", class_="open", aria_haspopup="dialog"
+    )
+    cells: dict[str, Element | str] = {
+        "index": str(number + 1),
+        "name": name,
+        "kind": row.kind,
+        "target": element("span", row.target, class_=f"target {row.target}"),
+        "k": f"{row.k} {TIMES} {row.n}" + (f" {TIMES} {row.groups}" if row.groups > 1 else ""),
+        "vectors": count(row.vectors),
+        "macs": count(row.macs),
+        "weight_bits": bits(row),
+        "row_tiles": tiles(row),
+        "utilisation": share(row.utilisation) if row.utilisation is not None else "-",
+        "cells_digital": bit_plan(row.reads_per_cell),
+        "adc_bits": str(row.adc_bits) if row.adc_bits is not None else "-",
+        "reads": count(row.reads) if row.target == "analog" else "-",
+    }
+    line = (element("td", cells[key], class_=classes) for _, key, classes in _COLUMNS)
+    return element("tr", *line, id=f"site-{number}", data_index=number)
+
+
+def breakable(name: str) -> list[Element | str]:
+    """Return a qualified name that may be broken after its dots."""
+    first, *rest = name.split(".")
+    parts: list[Element | str] = [first]
+    for part in rest:
+        parts += [".", element("wbr"), part]
+    return parts
+
+
+def unmapped_section(report: MappingReport) -> list[Element]:
+    """Return what is not analog, with its reason; nothing where everything is."""
+    if not report.unmapped:
+        return []
+    head = element("tr", *(element("th", title, scope="col", class_=c) for title, c in _UNMAPPED_COLUMNS))
+    body = element("tbody")
+    for row in report.unmapped:
+        cells = (row.name, row.kind, row.reason, count(row.macs), share(row.share))
+        columns = zip(cells, _UNMAPPED_COLUMNS, strict=True)
+        body.append(element("tr", *(element("td", cell, class_=classes) for cell, (_, classes) in columns)))
+    table = element("table", element("thead", head), body)
+    title = element("h2", "Not analog, and why", id="unmapped-heading")
+    return [
+        element("section", title, element("div", table, class_="scroll"), aria_labelledby="unmapped-heading")
+    ]
+
+
+_UNMAPPED_COLUMNS = (
+    ("Site", "name"), ("Kind", "short w1"), ("Reason", "reason"), ("MACs", "num w1"), ("Share", "num"),
+)  # fmt: skip
+
+
+def dataflow_section(report: MappingReport) -> list[Element]:
+    """Return the drawing with its controls; nothing where there is none."""
+    if not report.dataflow.nodes:
+        return []
+    actions = (
+        ("in", "+", "Zoom in"),
+        ("out", "\N{MINUS SIGN}", "Zoom out"),
+        ("width", "Fit width", ""),
+        ("all", "Fit all", ""),
+    )
+    buttons = (
+        element("button", text, type="button", data_zoom=name, aria_label=label or text)
+        for name, text, label in actions
+    )
+    zoom = element("div", *buttons, class_="zoom", role="group", aria_label="Zoom")
+    zoom.set("hidden", "hidden")
+    legend = element("ul", class_="legend")
+    for part in dict.fromkeys(node.target for node in report.dataflow.nodes if node.target):
+        legend.append(element("li", element("span", class_="swatch"), part, class_=part))
+    canvas = element(
+        "div",
+        draw(arrange(report.dataflow), anchors(report)),
+        class_="canvas",
+        tabindex="0",
+        role="region",
+        aria_label="Dataflow",
+    )
+    hint = "Data flows from top to bottom. A box leads to its row. Drag to move, Ctrl and wheel to zoom."
+    title = element("h2", "Dataflow", id="dataflow-heading")
+    text = element("p", hint, class_="quiet")
+    return [element("section", title, text, zoom, canvas, legend, aria_labelledby="dataflow-heading")]
+
+
+def notes_section(report: MappingReport) -> list[Element]:
+    """Return the notes that concern more than one site."""
+    if not report.notes:
+        return []
+    lines = (element("li", element("strong", where or "model"), f": {text}") for where, text in report.notes)
+    return [element("section", element("h2", "Notes"), element("ul", *lines, class_="notes"))]

@@ -1,0 +1,62 @@
+"""The report as one self-contained page: no network, and nothing but its own script runs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cache
+from importlib import resources
+from string import Template
+
+from asim_fx.report import fragments
+from asim_fx.report.elements import clean, element, markup
+from asim_fx.report.rows import MappingReport
+from asim_fx.report.serial import as_data
+from asim_fx.report.words import footer
+
+
+def to_html(report: MappingReport) -> str:
+    """Return the report as an HTML page.
+
+    Every name is text to it: elements are escaped as they are written, data travels as JSON that cannot close
+    its element, and a content security policy allows only the page's own script and style, by their hashes.
+    """
+    style, script = _part("page.css"), _part("page.js")
+    return Template(_part("page.html")).substitute(
+        title=markup(element("title", f"{report.model} on {report.spec}"))
+        .removeprefix("<title>")
+        .removesuffix("</title>"),
+        style=style,
+        style_hash=_hash(style),
+        script=script,
+        script_hash=_hash(script),
+        headline=markup(fragments.headline(report)),
+        cards=markup(fragments.cards(report)),
+        split=markup(fragments.split(report)),
+        chips=markup(*fragments.chips(report)),
+        sites=markup(fragments.sites_table(report)),
+        unmapped=markup(*fragments.unmapped_section(report)),
+        dataflow=markup(*fragments.dataflow_section(report)),
+        notes=markup(*fragments.notes_section(report)),
+        origin=markup(element("p", footer(report))),
+        data=_data(report),
+    )
+
+
+def _data(report: MappingReport) -> str:
+    """Return the sites as JSON that no HTML parser mistakes for markup."""
+    text = json.dumps({"sites": as_data(report)["sites"]}, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return clean(text)
+
+
+@cache
+def _part(name: str) -> str:
+    return resources.files("asim_fx.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
