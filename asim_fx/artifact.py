@@ -24,12 +24,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import nn
 
-from asim_fx.capture import InputSignature
 from asim_fx.conversion import convert, versions
 from asim_fx.converted import ConvertedModel
 from asim_fx.errors import ArtifactError, OutputError
 from asim_fx.fingerprint import fingerprint
 from asim_fx.report.files import render
+from asim_fx.signature import InputSignature
 from asim_fx.source import ModelSource
 from asim_fx.spec import load_spec
 

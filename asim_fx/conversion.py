@@ -16,12 +16,14 @@ from asim_fx.converted import ConvertedModel, Recipe
 from asim_fx.dataflow import trace_dataflow
 from asim_fx.errors import PlanError, VerificationError
 from asim_fx.ir import OpSite, SitePlan, iter_plans, iter_sites
-from asim_fx.source import ModelSource
+from asim_fx.models import find_aliases
 from asim_fx.passes import ANALYSIS_PIPELINE, LOWERING_PIPELINE, MAPPING_PIPELINE
 from asim_fx.pipeline import Fact, PassContext, PassLog, Pipeline, facts_after
 from asim_fx.report.build import build_report
 from asim_fx.report.rows import MappingReport
-from asim_fx.rules import UnmatchedRule, unmatched_rules
+from asim_fx.rules import shadowed_rules, unmatched_rules
+from asim_fx.signature import InputSignature
+from asim_fx.source import ModelSource
 from asim_fx.spec import HardwareSpec, load_spec
 
 Progress = Callable[[str], None]
@@ -101,7 +103,7 @@ def convert(
     Pipeline(LOWERING_PIPELINE, given=facts_after(ANALYSIS_PIPELINE + MAPPING_PIPELINE)).run(
         graph_module, planned.context
     )
-    converted = ConvertedModel(graph_module, planned.report, planned.recipe, captured.input_signature)
+    converted = ConvertedModel(graph_module, planned.report, planned.recipe, InputSignature.of(captured))
     converted.reseed(seed)
     if verify:
         tell("verifying")
@@ -126,7 +128,7 @@ def plan(
     spec = load_spec(spec)
     tell("capturing")
     captured = capture(model, example_inputs, example_kwargs)
-    aliases = source.aliases if source is not None else {}
+    aliases = source.aliases if source is not None else find_aliases(model)
     context = PassContext(
         spec=spec, batch=captured.batch, aliases=aliases, strict=strict, fold_batch_norm=fold_batch_norm, log=PassLog()
     )
@@ -136,6 +138,8 @@ def plan(
     sites = [site for _, site in iter_sites(graph_module.graph)]
     _check_macs(sites, context, captured)
     _check_rules(spec, sites)
+    for rule in shadowed_rules(spec, sites):
+        context.log.note("spec", str(rule))
     tell("mapping")
     Pipeline(MAPPING_PIPELINE, given=facts_after(ANALYSIS_PIPELINE)).run(graph_module, context)
     report = build_report(
@@ -184,14 +188,9 @@ def _check_rules(spec: HardwareSpec, sites: Sequence[OpSite]) -> None:
     unmatched = unmatched_rules(spec, sites)
     if unmatched:
         raise PlanError(
-            "\n".join(map(_describe, unmatched)),
+            "\n".join(map(str, unmatched)),
             hint="`asim-spec sites MODEL` lists the names that rules can match; `optional: true` allows no match",
         )
-
-
-def _describe(rule: UnmatchedRule) -> str:
-    nearest = f"; nearest: {', '.join(rule.nearest)}" if rule.nearest else ""
-    return f"{rule.where}: rules[{rule.index}] ({rule.selector}) matches no site{nearest}"
 
 
 def _check_lowering(converted: ConvertedModel, captured: Captured, expected: Any) -> None:

@@ -1,0 +1,137 @@
+"""What a converted model takes: checked at every call, and kept in an artifact so that the model can be captured again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from asim_fx.capture import Captured, InputLeaf
+from asim_fx.errors import InputError
+
+_EXAMPLE_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """An argument that is no tensor and was fixed when the model was captured."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class InputSignature:
+    """The arguments of a captured model.
+
+    Attributes:
+        leaves: tensors and constants, in the order of the call.
+        structure: how tuples, dicts and keywords hold them, as torch's pytree writes it.
+    """
+
+    leaves: tuple[InputLeaf | Constant, ...]
+    structure: str
+
+    @classmethod
+    def of(cls, captured: Captured) -> InputSignature:
+        """Return the signature of a captured model."""
+        values, structure = pytree.tree_flatten((captured.example_args, captured.example_kwargs))
+        tensors = iter(captured.input_signature)
+        leaves = tuple(next(tensors) if isinstance(value, Tensor) else Constant(value) for value in values)
+        return cls(leaves, pytree.treespec_dumps(structure))
+
+    def check(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
+        """Return the size of the batch.
+
+        Raises:
+            InputError: an argument is missing, or has another shape or dtype than the captured one.
+        """
+        values = pytree.tree_leaves((args, dict(kwargs)))
+        if len(values) != len(self.leaves):
+            expected = ", ".join(leaf.name for leaf in self.leaves if isinstance(leaf, InputLeaf))
+            message = f"the model was captured with the arguments ({expected}); this call has {len(values)}"
+            raise InputError(message)
+        batch: int | None = None
+        for leaf, value in zip(self.leaves, values, strict=True):
+            if isinstance(leaf, InputLeaf):
+                batch = _check_tensor(leaf, value, batch)
+        return 0 if batch is None else batch
+
+    def example(self, batch: int = 2) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return random arguments of this form, the same at every call."""
+        generator = torch.Generator().manual_seed(_EXAMPLE_SEED)
+        values = [
+            leaf.value if isinstance(leaf, Constant) else _random(leaf, batch, generator) for leaf in self.leaves
+        ]
+        args, kwargs = pytree.tree_unflatten(values, pytree.treespec_loads(self.structure))
+        return tuple(args), dict(kwargs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data that ``from_json`` reads back."""
+        return {"structure": self.structure, "leaves": [_leaf_to_json(leaf) for leaf in self.leaves]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> InputSignature:
+        """Return what ``to_json`` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: the data is something else.
+        """
+        leaves = tuple(_leaf_from_json(leaf) for leaf in data["leaves"])
+        structure = str(data["structure"])
+        if pytree.treespec_loads(structure).num_leaves != len(leaves):
+            message = "the structure of the inputs does not fit their number"
+            raise ValueError(message)
+        return cls(leaves, structure)
+
+
+def _check_tensor(leaf: InputLeaf, value: Any, batch: int | None) -> int | None:
+    if not isinstance(value, Tensor):
+        message = f"{leaf.name} must be a tensor, not {type(value).__name__}"
+        raise InputError(message)
+    if value.dtype != leaf.dtype:
+        message = f"{leaf.name} must be {leaf.dtype}, not {value.dtype}"
+        raise InputError(message)
+    fits = value.dim() == len(leaf.shape) and all(
+        wanted is None or size == wanted for size, wanted in zip(value.shape, leaf.shape, strict=True)
+    )
+    if not fits:
+        message = f"{leaf.name} must have the shape {_words(leaf.shape)}, not {_words(tuple(value.shape))}"
+        raise InputError(message, hint="the model was captured with this size; convert it again with the other one")
+    if None not in leaf.shape:
+        return batch
+    size = value.shape[leaf.shape.index(None)]
+    if batch is not None and size != batch:
+        message = f"{leaf.name} holds {size} samples, another input {batch}"
+        raise InputError(message)
+    return size
+
+
+def _words(shape: tuple[int | None, ...]) -> str:
+    return "(" + ", ".join("batch" if size is None else str(size) for size in shape) + ")"
+
+
+def _random(leaf: InputLeaf, batch: int, generator: torch.Generator) -> Tensor:
+    shape = [batch if size is None else size for size in leaf.shape]
+    if leaf.dtype.is_floating_point or leaf.dtype.is_complex:
+        return torch.randn(shape, generator=generator).to(leaf.dtype)
+    return torch.randint(0, 2, shape, generator=generator).to(leaf.dtype)
+
+
+def _leaf_to_json(leaf: InputLeaf | Constant) -> dict[str, Any]:
+    if isinstance(leaf, Constant):
+        return {"constant": leaf.value}
+    return {"name": leaf.name, "shape": list(leaf.shape), "dtype": str(leaf.dtype).removeprefix("torch.")}
+
+
+def _leaf_from_json(data: Mapping[str, Any]) -> InputLeaf | Constant:
+    if "constant" in data:
+        return Constant(data["constant"])
+    dtype = getattr(torch, data["dtype"], None)
+    if not isinstance(dtype, torch.dtype):
+        message = f"no dtype {data['dtype']!r}"
+        raise ValueError(message)
+    return InputLeaf(str(data["name"]), tuple(None if size is None else int(size) for size in data["shape"]), dtype)
