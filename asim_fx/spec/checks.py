@@ -52,8 +52,7 @@ def _operand_conflicts(settings: SiteSettings, signed: bool | None) -> Iterator[
     if signed and settings.input_bits == 1:
         yield Conflict(
             ("input_bits", "signed"),
-            "`input_bits: 1` leaves no bit for the magnitude of a signed input; use 2 or more, or `signed: "
-            "false`",
+            "`input_bits: 1` leaves no bit for the magnitude of a signed input; use 2 or more, or `signed: false`",
         )
     if settings.weight_bits == 1:
         yield Conflict(
@@ -80,8 +79,7 @@ def _macro_conflicts(settings: SiteSettings) -> Iterator[Conflict]:
             if getattr(macro.current, name) > 0:
                 yield Conflict(
                     (f"macro.current.{name}", "macro.domain"),
-                    f"`current.{name}` is an effect of the current domain; add `domain: current`, or leave "
-                    f"it 0",
+                    f"`current.{name}` is an effect of the current domain; add `domain: current`, or leave it 0",
                 )
     if macro.weights == "parallel":
         yield from _parallel_conflicts(settings)
@@ -137,17 +135,10 @@ def _bit_plan_conflicts(settings: SiteSettings, signed: bool | None) -> Iterator
             f"are digital, and both count from level 0; use {hybrid.levels + 1} or more",
         )
     drawn = noise.random_percent_fs > 0 or noise.nonlinear_percent_fs > 0
-    if (
-        vote.levels > 0
-        and vote.samples > 1
-        and vote.how == "mode"
-        and settings.macro.adc.bits == "ideal"
-        and drawn
-    ):
+    if vote.levels > 0 and vote.samples > 1 and vote.how == "mode" and settings.macro.adc.bits == "ideal" and drawn:
         yield Conflict(
             ("vote.how", "macro.adc.bits"),
-            "`vote.how: mode` counts equal codes, and with `adc.bits: ideal` there are none; use median or "
-            "mean",
+            "`vote.how: mode` counts equal codes, and with `adc.bits: ideal` there are none; use median or mean",
         )
 
 
@@ -155,8 +146,7 @@ def _most_levels(settings: SiteSettings, signed: bool | None) -> int:
     """Return C_w + C_x - 1; the larger of both signs while the sign is not known."""
     signs = (True, False) if signed is None else (signed,)
     planes = [
-        len(input_plane_widths(settings.input_bits, signed=sign, encoding=settings.input_encoding))
-        for sign in signs
+        len(input_plane_widths(settings.input_bits, signed=sign, encoding=settings.input_encoding)) for sign in signs
     ]
     return settings.weight_bits + max(planes) - 1
 
@@ -185,9 +175,7 @@ def spec_issues(spec: HardwareSpec, removed: Sequence[str] = ()) -> list[SpecIss
         spec = spec.model_copy(update={"macros": {**spec.macros, **{name: Macro() for name, _ in undefined}}})
     defaults = merge(spec, ())
     found += [
-        _issue(spec, defaults, conflict, "defaults")
-        for conflict in _of(defaults)
-        if not _touches(gone, conflict)
+        _issue(spec, defaults, conflict, "defaults") for conflict in _of(defaults) if not _touches(gone, conflict)
     ]
     changed = [set(_changes(spec, index)) for index in range(len(spec.rules))]
     for index in range(len(spec.rules)):
@@ -224,9 +212,7 @@ def _named_macros(spec: HardwareSpec) -> Iterator[tuple[str, str]]:
 
 def _touches(settings: set[str], conflict: Conflict) -> bool:
     """Return whether any of the settings takes part in a conflict, or contains a field that does."""
-    return any(
-        field == name or field.startswith(f"{name}.") for field in conflict.fields for name in settings
-    )
+    return any(field == name or field.startswith(f"{name}.") for field in conflict.fields for name in settings)
 
 
 def _as_setting(path: str) -> str:
@@ -240,9 +226,5 @@ def _as_setting(path: str) -> str:
 def _issue(spec: HardwareSpec, merged: Merged, conflict: Conflict, blamed: str) -> SpecIssue:
     """Place a conflict at the first of its fields that the blamed section wrote, or else anything."""
     paths = [merged.paths[field] for field in conflict.fields]
-    written = (
-        [path for path in paths if path.startswith(f"{blamed}.")]
-        or [path for path in paths if path]
-        or [blamed]
-    )
+    written = [path for path in paths if path.startswith(f"{blamed}.")] or [path for path in paths if path] or [blamed]
     return SpecIssue(spec.origin.where(written[0]), written[0], conflict.message)

@@ -100,9 +100,7 @@ def _default_macro(spec: HardwareSpec) -> tuple[str, str]:
     return (names[0], f"macros.{names[0]}") if len(names) == 1 else ("", "")
 
 
-def _choose_macro(
-    spec: HardwareSpec, chosen: tuple[str, str], values: dict[str, Any], paths: dict[str, str]
-) -> None:
+def _choose_macro(spec: HardwareSpec, chosen: tuple[str, str], values: dict[str, Any], paths: dict[str, str]) -> None:
     name, path = chosen
     macro = Macro() if name == "" and path == "" else _macro_called(spec, name, path)
     written = dict(leaves(written_fields(macro)))

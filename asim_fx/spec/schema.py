@@ -65,8 +65,7 @@ class Current(SpecModel):
     )
     cell_variation: Literal["die", "redrawn"] = Field(
         "die",
-        description="`die`: one draw for the chip, from the seed. `redrawn`: a new draw at each forward "
-        "pass.",
+        description="`die`: one draw for the chip, from the seed. `redrawn`: a new draw at each forward pass.",
     )
 
 
@@ -113,18 +112,14 @@ class Settings(SpecModel):
         "analog",
         description="`analog`: on a macro. `integer`: exact at the given bits. `float`: left as it is.",
     )
-    weight_bits: Annotated[int, Field(ge=1, le=16)] = Field(
-        8, description="Bits of the stored operand, sign included."
-    )
+    weight_bits: Annotated[int, Field(ge=1, le=16)] = Field(8, description="Bits of the stored operand, sign included.")
     input_bits: Annotated[int, Field(ge=1, le=16)] = Field(
         8, description="Bits of the streamed operand, sign included."
     )
     input_encoding: Annotated[int, Field(ge=1, le=16)] = Field(
         1, description="Bits of the streamed operand that one read applies; 1 is bit-serial."
     )
-    signed: Signed = Field(
-        "auto", description="Sign of the streamed operand; `auto`: unsigned where that is proven."
-    )
+    signed: Signed = Field("auto", description="Sign of the streamed operand; `auto`: unsigned where that is proven.")
     scale: ScaleMode = Field(
         "dynamic",
         description="`dynamic`: of the whole tensor at hand (ASiM). `sample`: per sample of the batch. "
@@ -147,9 +142,7 @@ class SiteSettings(Settings):
 class Defaults(Settings):
     """Settings of every site that no rule changes."""
 
-    macro: str | None = Field(
-        None, description="Name of the macro; may be left out where the spec has only one."
-    )
+    macro: str | None = Field(None, description="Name of the macro; may be left out where the spec has only one.")
 
 
 class Where(SpecModel):
@@ -160,16 +153,13 @@ class Where(SpecModel):
     )
     kernel: int | str | None = Field(
         None,
-        description="Window of a conv: `3` (in every dimension), `1x3`, or a comparison with every "
-        "dimension.",
+        description="Window of a conv: `3` (in every dimension), `1x3`, or a comparison with every dimension.",
     )
     stride: int | str | None = Field(None, description="Stride of a conv, written as the kernel is.")
     k: int | str | None = Field(None, description="Length of the reduction, of one group.")
     n: int | str | None = Field(None, description="Outputs of one group.")
     macs: int | str | None = Field(None, description="Multiply-accumulates for one image, such as `>=1e6`.")
-    depthwise: bool | None = Field(
-        None, description="Whether it is a conv with one input channel for each group."
-    )
+    depthwise: bool | None = Field(None, description="Whether it is a conv with one input channel for each group.")
 
     @field_validator("groups", "k", "n", "macs")
     @classmethod
@@ -192,8 +182,8 @@ class Match(SpecModel):
     name: str | list[str] | None = Field(
         None,
         description="Glob on the qualified name, or a list of which one must match: `*` stays inside one "
-        "dotted part, `**` crosses parts; `re:` starts a regular expression for the whole name; `@first_conv`, "
-        "`@classifier`.",
+        "dotted part, `**` crosses parts; `re:` starts a regular expression for the whole name; "
+        "`@first_conv`, `@classifier`.",
     )
     op: OpName | list[OpName] | None = Field(None, description="Kind of the operation, or a list of kinds.")
     where: Where | None = Field(None, description="Numeric conditions.")
@@ -209,8 +199,7 @@ class Match(SpecModel):
 class Rule(Settings):
     """Changes some settings of the sites it matches. Later rules override earlier ones field by field.
 
-    A rule takes any field of `defaults`, whole or in part. What it does not mention stays as it was, so ask
-    `settings` rather than the fields, which show built-in values where the rule says nothing.
+    A rule takes any field of `defaults`, whole or in part. What it does not mention stays as it was.
     """
 
     match: Match = Field(description="Which sites the rule is about.")
@@ -222,12 +211,11 @@ class Rule(Settings):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the rule changes, as written: nested, and only the fields that it mentions."""
-        return {
-            name: value
-            for name, value in written_fields(self).items()
-            if name not in {"match", "why", "optional"}
-        }
+        """What the rule changes, as written: nested, and only the fields that it mentions.
+
+        Ask this rather than the fields themselves, which show built-in values where the rule says nothing.
+        """
+        return {name: value for name, value in written_fields(self).items() if name not in {"match", "why", "optional"}}
 
     @model_serializer
     def _serialize(self) -> dict[str, Any]:
@@ -242,9 +230,7 @@ class HardwareSpec(SpecModel):
     name: str = Field(description="Name of the chip, for reports.")
     description: str = Field("", description="One sentence about the chip.")
     macros: dict[MacroName, Macro] = Field(description="The arrays of the chip, by name.")
-    defaults: Defaults = Field(
-        default_factory=Defaults, description="Settings of every site that no rule changes."
-    )
+    defaults: Defaults = Field(default_factory=Defaults, description="Settings of every site that no rule changes.")
     rules: list[Rule] = Field(
         default_factory=list, description="Ordered; later rules override earlier ones field by field."
     )
@@ -264,9 +250,7 @@ class HardwareSpec(SpecModel):
 
 def written_fields(model: BaseModel) -> dict[str, Any]:
     """Return the fields that were given when a part of a spec was made, nested, as plain values."""
-    given = {
-        name: getattr(model, name) for name in type(model).model_fields if name in model.model_fields_set
-    }
+    given = {name: getattr(model, name) for name in type(model).model_fields if name in model.model_fields_set}
     return {name: _plain(value) for name, value in given.items() if value is not None}
 
 

@@ -14,7 +14,7 @@ ALIASES = ("@classifier", "@first_conv")
 
 _REGEX_PREFIX = "re:"
 _GLOB_PIECE = re.compile(r"^\*\*\.|(?<=\.)\*\*\.|\*\*|\*|[^*]")
-_NUMBER = r"\d[\d_]*(?:e\d+)?"
+_NUMBER = r"\d[\d_]*(?:e\d{1,2})?"
 _CONDITION = re.compile(rf"\s*(>=|<=|==|!=|>|<|=)?\s*({_NUMBER}(?:x{_NUMBER})*)\s*")
 _COMPARE: dict[str, Callable[[int, int], bool]] = {
     ">=": operator.ge,
@@ -114,4 +114,4 @@ def parse_condition(text: int | str, *, window: bool = False) -> Condition:
 
 def _number(text: str) -> int:
     digits, _, exponent = text.partition("e")
-    return int(digits) * 10 ** int(exponent or 0)
+    return int(digits) * int("1" + "0" * int(exponent or 0))

@@ -76,9 +76,7 @@ def _by_path(errors: Sequence[ErrorDetails], data: Any) -> dict[Path, ErrorDetai
     found: dict[Path, ErrorDetails] = {}
     for error in errors:
         found.setdefault(_document_path(error, data), error)
-    return {
-        path: error for path, error in found.items() if not any(_is_below(other, path) for other in found)
-    }
+    return {path: error for path, error in found.items() if not any(_is_below(other, path) for other in found)}
 
 
 def _is_below(path: Path, parent: Path) -> bool:

@@ -95,9 +95,7 @@ def schema_at(path: Sequence[str | int], root: JsonSchema) -> JsonSchema | None:
     """
     field: JsonSchema | None = root
     for part in path:
-        field = next(
-            (child for choice in alternatives(field or {}, root) if (child := _child(choice, part))), None
-        )
+        field = next((child for choice in alternatives(field or {}, root) if (child := _child(choice, part))), None)
         if field is None:
             return None
     return field
@@ -113,11 +111,7 @@ def _child(field: JsonSchema, part: str | int) -> JsonSchema | None:
 
 def fields_of(field: JsonSchema, root: JsonSchema) -> tuple[str, ...]:
     """Return the names that a mapping may hold: its own first, then dotted those of the mappings in it."""
-    own = {
-        name: child
-        for choice in alternatives(field, root)
-        for name, child in choice.get("properties", {}).items()
-    }
+    own = {name: child for choice in alternatives(field, root) for name, child in choice.get("properties", {}).items()}
     return (*own, *(f"{name}.{below}" for name, child in own.items() for below in fields_of(child, root)))
 
 
@@ -129,9 +123,7 @@ def unknown_name(name: str, known: Sequence[str], noun: str) -> str:
         known: what there is; dotted names are also found by their last part.
         noun: what it is (``field``, ``macro``).
     """
-    parts = {one: one for one in known} | {
-        one.rpartition(".")[2]: one for one in reversed(known) if "." in one
-    }
+    parts = {one: one for one in known} | {one.rpartition(".")[2]: one for one in reversed(known) if "." in one}
     near = get_close_matches(name, parts, n=1, cutoff=0.6)
     if near:
         return f"there is no {noun} `{name}`; did you mean `{parts[near[0]]}`?"

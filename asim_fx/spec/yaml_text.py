@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from ruamel.yaml.reader import ReaderError
 from asim_fx.errors import SpecIssue
 
 _MERGE = "tag:yaml.org,2002:merge"
+_QUOTABLE = re.compile("alias|'@'")
 _MOST_NODES = 100_000
 """Far more than any spec has; aliases of aliases could otherwise stand for more than memory holds."""
 
@@ -54,7 +56,8 @@ def read_yaml(text: str, name: str) -> YamlDocument:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else 1
         words = ", ".join(part for part in (error.context, error.problem) if part)
-        document.add_issue(line, "", f"this is not YAML: {words}")
+        hint = "; a text that starts with `*` or `@` needs quotes" if _QUOTABLE.search(words) else ""
+        document.add_issue(line, "", f"this is not YAML: {words}{hint}")
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         document.add_issue(line, "", f"this is not YAML: the character {error.character!r} is not allowed")
