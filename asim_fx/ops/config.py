@@ -47,6 +47,8 @@ class ReadEffects:
         cell_variation_percent: standard deviation of a stored bit's strength, in % of a bit.
         cell_variation_redrawn: whether cell strengths are drawn at each forward pass rather than once per seed.
         parallel: whether one read takes the whole signed product rather than one bit plane each.
+        digital_cycles: ``exact``: digital cells are integers. ``adc``: they pass the converter without noise, as in the
+            published simulator.
     """
 
     rows: int
@@ -57,6 +59,7 @@ class ReadEffects:
     cell_variation_percent: float = 0.0
     cell_variation_redrawn: bool = False
     parallel: bool = False
+    digital_cycles: Literal["exact", "adc"] = "exact"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,43 @@
+"""One analog read as values: where the column ends up, and how far it spreads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class ReadModel:
+    """What a column does at some MAC values: all integers for a table, or the values at hand.
+
+    Attributes:
+        mac: float32 MAC values.
+        full_scale: MAC value at which the converter saturates.
+        rows: row parallelism.
+        lowest: least value of the column as a fraction of full scale: 0, or -1 where one read takes a signed product.
+        variance: float32 variance of the value in (full scale)**2, of ``mac``'s shape; None where nothing is drawn.
+    """
+
+    mac: Tensor
+    full_scale: int
+    rows: int
+    lowest: int = 0
+    variance: Tensor | None = None
+
+    @property
+    def value(self) -> Tensor:
+        """The column before noise, as a fraction of full scale, float32."""
+        # A tensor, not a number: on CUDA a number would be multiplied by its reciprocal, which differs on ties.
+        full_scale = torch.tensor(self.full_scale, dtype=torch.float32, device=self.mac.device)
+        return torch.div(self.mac, full_scale).clamp_(self.lowest, 1)
+
+    @property
+    def sigma(self) -> Tensor | None:
+        """Standard deviation of the value, as a fraction of full scale, float32."""
+        return None if self.variance is None else self.variance.sqrt()
+
+    def with_variance(self, more: Tensor) -> ReadModel:
+        """Return the read with an independent source of noise added."""
+        return replace(self, variance=more if self.variance is None else self.variance + more)

@@ -1,0 +1,145 @@
+"""From a MAC value to what the converter puts out: a formula, or for noisy reads a table of the code's distribution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from asim_fx.errors import UsageError
+from asim_fx.nonidealities.reads import has_spread, model_read
+from asim_fx.ops.config import ReadEffects
+from asim_fx.ops.normal import normal
+
+LARGEST_TABLE = 65536
+"""MAC values up to which the code is drawn from a table."""
+MOST_CODES = 32
+"""Codes that one MAC value may give, up to which the code is drawn from a table."""
+_REACH = 6.6
+"""Standard deviations beyond which no 32-bit word reaches."""
+
+
+def top_code(effects: ReadEffects) -> int:
+    """Return the code of full scale."""
+    if effects.adc_bits is None:
+        return 1
+    return 2 ** (effects.adc_bits - 1) - 1 if effects.parallel else 2**effects.adc_bits - 1
+
+
+def convert(mac: Tensor, effects: ReadEffects, full_scale: int, word: Tensor | None) -> Tensor:
+    """Return the outcome of one read of each MAC value.
+
+    Args:
+        mac: MAC values; integers unless cells vary.
+        effects: what the read does.
+        full_scale: MAC value of the top code.
+        word: random word of each read (int64), or None for a read without noise.
+
+    Returns:
+        int64 codes, or for an ideal converter the float32 value as a fraction of full scale.
+    """
+    if word is not None and not effects.cell_variation_percent:
+        table = code_table(effects, full_scale, str(mac.device))
+        if table is not None:
+            return table.draw(mac, word)
+    read = model_read(mac, effects, full_scale)
+    value = read.value
+    sigma = read.sigma
+    if word is not None and sigma is not None:
+        # Two rounded operations, never a fused one.
+        value = (value + sigma * normal(word)).clamp_(read.lowest, 1)
+    if effects.adc_bits is None:
+        return value
+    return _code(value, effects)
+
+
+def _code(value: Tensor, effects: ReadEffects) -> Tensor:
+    return torch.round(value * top_code(effects)).to(torch.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeTable:
+    """The distribution of the code at each MAC value.
+
+    Attributes:
+        lowest_mac: MAC value of the first row.
+        base: int64 smallest code of each row.
+        thresholds: int64, flattened rows of ``width``, ascending: the code is ``base`` plus the number of them that are <= the word.
+            Unused ones are 2**32.
+        width: 2**n - 1 thresholds in each row.
+    """
+
+    lowest_mac: int
+    base: Tensor
+    thresholds: Tensor
+    width: int
+
+    def draw(self, mac: Tensor, word: Tensor) -> Tensor:
+        """Return the int64 code of each MAC value and word."""
+        row = mac.to(torch.int64).sub_(self.lowest_mac).clamp_(0, self.base.numel() - 1)
+        passed = torch.zeros_like(row)
+        first = row * self.width
+        step = (self.width + 1) // 2
+        while step:
+            here = torch.take(self.thresholds, first + (passed + (step - 1)))
+            passed.add_((here <= word).to(torch.int64), alpha=step)
+            step //= 2
+        return torch.take(self.base, row).add_(passed)
+
+
+@lru_cache(maxsize=64)
+def code_table(effects: ReadEffects, full_scale: int, device: str) -> CodeTable | None:
+    """Return the table of a noisy read, or None where it would be too large and the value is drawn instead.
+
+    The thresholds are 2**32 times the normal distribution function at the code boundaries, computed once, in float64.
+    """
+    lowest_mac = -full_scale if effects.parallel else 0
+    entries = full_scale - lowest_mac + 1
+    if effects.adc_bits is None or not has_spread(effects) or entries > LARGEST_TABLE:
+        return None
+    read = model_read(torch.arange(lowest_mac, full_scale + 1), effects, full_scale)
+    value, sigma = read.value.to(torch.float64), read.sigma
+    assert sigma is not None
+    top = top_code(effects)
+    spread = sigma.to(torch.float64).clamp(min=1e-300)
+    window = int(torch.ceil(2 * _REACH * sigma.max() * top)) + 2
+    if window > 2 * MOST_CODES:
+        return None
+    first = torch.floor((value - _REACH * spread) * top - 0.5).to(torch.int64)
+    boundaries = first[:, None] + torch.arange(window + 1)
+    reached = torch.special.ndtr(((boundaries + 0.5) / top - value[:, None]) / spread[:, None])
+    words = torch.round(reached * 2.0**32).to(torch.int64)
+    words[boundaries < read.lowest * top] = 0
+    words[boundaries >= top] = 2**32
+    base = first + (words <= 0).sum(dim=1)
+    words[words <= 0] = 2**32
+    words = words.sort(dim=1).values
+    most = int((words < 2**32).sum(dim=1).max())
+    if most + 1 > MOST_CODES:
+        return None
+    exact = sigma == 0
+    base[exact] = _code(read.value[exact], effects)
+    words[exact] = 2**32
+    width = max(1, 2 ** most.bit_length() - 1)
+    rows = torch.full((entries, width), 2**32, dtype=torch.int64)
+    rows[:, :most] = words[:, :most]
+    return CodeTable(lowest_mac, base.to(device), rows.flatten().to(device), width)
+
+
+def check_converter(effects: ReadEffects, site: str) -> None:
+    """Refuse a read that means nothing.
+
+    Raises:
+        UsageError: naming both fields that do not go together.
+    """
+    if effects.nonlinear_percent_fs and effects.compression_per_mac:
+        message = f"site {site}: nonlinear_percent_fs is a charge-domain noise and compression_per_mac a current-domain effect"
+        raise UsageError(message, hint="set one of them to 0")
+    if effects.nonlinear_percent_fs and effects.parallel:
+        message = f"site {site}: nonlinear_percent_fs has no meaning where one read takes the whole product (weights: parallel)"
+        raise UsageError(message, hint="set nonlinear_percent_fs to 0")
+    if effects.parallel and effects.adc_bits == 1:
+        message = f"site {site}: a 1-bit converter (adc.bits) cannot hold the signed product of weights: parallel"
+        raise UsageError(message, hint="use at least 2 bits")

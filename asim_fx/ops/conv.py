@@ -1,0 +1,88 @@
+"""A convolution of any number of spatial dimensions as a reduction; patches are laid out for one block at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from asim_fx.errors import UsageError
+from asim_fx.ops.reduction import Block, Reduction
+
+
+def output_extent(size: int, kernel: int, stride: int, before: int, after: int, dilation: int) -> int:
+    """Return the length of a convolution's result along one dimension."""
+    return (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def pad_spatial(value: Tensor, padding: Sequence[int]) -> Tensor:
+    """Return ``value`` with zeros around its spatial dimensions; ``padding`` is (before, after) of each, first dimension first."""
+    if not any(padding):
+        return value
+    pairs = [padding[2 * axis : 2 * axis + 2] for axis in range(len(padding) // 2)]
+    return F.pad(value, [side for pair in reversed(pairs) for side in pair])
+
+
+def conv_reduction(
+    streamed: Tensor, stored: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int], groups: int
+) -> Reduction:
+    """Return the reduction of a convolution; the reduction axis is (channel of the group, taps), row-major.
+
+    Args:
+        streamed: codes (batch, channels, *spatial).
+        stored: codes (outputs, channels / groups, *kernel).
+        stride: one for each spatial dimension; so ``dilation``.
+        padding: (before, after) of each spatial dimension.
+        dilation: distance between taps.
+        groups: independent convolutions side by side.
+
+    Raises:
+        UsageError: the kernel is larger than the padded input.
+    """
+    dims = len(stride)
+    kernel = tuple(stored.shape[2:])
+    padded = pad_spatial(streamed, padding).contiguous()
+    batch = padded.shape[0]
+    extents = [output_extent(padded.shape[2 + d], kernel[d], stride[d], 0, 0, dilation[d]) for d in range(dims)]
+    if min(extents) < 1:
+        message = f"a kernel of {'x'.join(map(str, kernel))} does not fit an input of {tuple(streamed.shape[2:])} padded by "
+        raise UsageError(message + f"{tuple(padding)}")
+    channels, outputs = stored.shape[1], stored.shape[0] // groups
+    positions, length = math.prod(extents), channels * math.prod(kernel)
+    steps = padded.stride()
+    windows = padded.as_strided(
+        (groups, batch, *extents, channels, *kernel),
+        (
+            channels * steps[1],
+            steps[0],
+            *(steps[2 + d] * stride[d] for d in range(dims)),
+            steps[1],
+            *(steps[2 + d] * dilation[d] for d in range(dims)),
+        ),
+    )
+    grain = math.prod(extents[1:])
+
+    def arrange(flat: Tensor) -> Tensor:
+        return flat.view(groups, outputs, length).transpose(1, 2)
+
+    def block_of(block: Block) -> Tensor:
+        lines = slice(block.positions.start // grain, block.positions.stop // grain)
+        part = windows[block.groups, block.samples, lines]
+        return part.reshape(part.shape[0], -1, length)
+
+    return Reduction(
+        groups=groups,
+        samples=batch,
+        positions=positions,
+        outputs=outputs,
+        length=length,
+        shape=(batch, stored.shape[0], *extents),
+        strides=(outputs * positions, groups * outputs * positions, 1, positions),
+        streamed=block_of,
+        stored=arrange(stored.flatten()),
+        stored_numel=stored.numel(),
+        arrange_stored=arrange,
+        grain=grain,
+    )

@@ -1,0 +1,97 @@
+"""Which random word belongs to which read, or to which cell of a chip.
+
+The rule is the contract between engines: see docs/numerics.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from asim_fx.ir import BatchLayout
+from asim_fx.ops.philox import WORD, mix64, philox4x32
+
+_COUNTERS_AT_ONCE = 65536
+"""Counters that one call works on: its temporaries stay in the processor's second-level cache."""
+_CELL_DOMAIN = 0x80000000
+"""Top bit of the last counter word, set for cells and clear for reads, so that the two never share a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """What a forward pass draws from.
+
+    Attributes:
+        seed: chosen by the user.
+        first_sample: number of the first sample of this batch among all that were run.
+    """
+
+    seed: int
+    first_sample: int = 0
+
+    def key(self, stream: int) -> tuple[int, int]:
+        """Return the Philox key of one site."""
+        mixed = mix64(self.seed)
+        return mixed & WORD, (mixed >> 32) ^ stream
+
+    def redrawn(self) -> Seed:
+        """Return a seed that is another one at each forward pass, for what is drawn anew with each."""
+        return Seed(self.seed ^ mix64(self.first_sample + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class OutputCounters:
+    """The part of a read's counter that says which output it is for: three int64 tensors of one shape."""
+
+    element: Tensor
+    sample: Tensor
+    high: Tensor
+
+
+def output_counters(flat: Tensor, layout: BatchLayout | None, numel: int, seed: Seed) -> OutputCounters:
+    """Return the counters of the output elements with row-major indices ``flat`` of a result of ``numel`` elements."""
+    if layout is None:
+        element, sample = flat, torch.full_like(flat, seed.first_sample)
+    else:
+        batch = numel // layout.elements
+        run = torch.div(flat, layout.stride, rounding_mode="floor")
+        outer = torch.div(run, batch, rounding_mode="floor")
+        sample = run - outer * batch + seed.first_sample
+        element = outer * layout.stride + (flat - run * layout.stride)
+    high = ((element >> 32) & 0xFFFF) | (((sample >> 32) & 0x7FFF) << 16)
+    return OutputCounters(element & WORD, sample & WORD, high)
+
+
+def read_words(outputs: OutputCounters, reads: Sequence[int], key: tuple[int, int]) -> dict[int, Tensor]:
+    """Return the word of each numbered read for each output (int64, of the outputs' shape)."""
+    blocks = sorted({read // 4 for read in reads})
+    shape = outputs.element.shape
+    element, sample, high = (word.reshape(1, -1) for word in (outputs.element, outputs.sample, outputs.high))
+    at_once = max(1, _COUNTERS_AT_ONCE // max(1, element.numel()))
+    words: dict[int, Tensor] = {}
+    for start in range(0, len(blocks), at_once):
+        chosen = blocks[start : start + at_once]
+        number = torch.tensor(chosen, dtype=torch.int64, device=element.device)[:, None]
+        lanes = philox4x32((element, sample, number, high), key)
+        for row, block in enumerate(chosen):
+            for lane, values in enumerate(lanes):
+                words[block * 4 + lane] = values[row].view(shape)
+    return words
+
+
+def cell_words(cells: Tensor, planes: int, key: tuple[int, int]) -> Tensor:
+    """Return a word for each cell and stored plane (int64, of ``cells``' shape plus a last axis of ``planes``).
+
+    Args:
+        cells: int64 number of the weight that a group of cells holds.
+        planes: stored planes of each weight.
+        key: of the site and chip.
+    """
+    counters = -(-planes // 4)
+    block = torch.arange(counters, device=cells.device)
+    high = torch.full_like(block, _CELL_DOMAIN)
+    lanes = philox4x32(((cells & WORD)[..., None], (cells >> 32)[..., None], block, high), key)
+    return torch.stack(lanes, dim=-1).flatten(-2)[..., :planes]

@@ -1,0 +1,180 @@
+"""The plain engine: one simulated operation in readable torch, on any device, in bounded memory.
+
+Every engine computes this, bit for bit; docs/numerics.md is the contract. All sums are of integers, or of real numbers in an order
+that depends on nothing but the operation, so neither blocks nor threads change a bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from asim_fx.ops.codes import convert, top_code
+from asim_fx.ops.config import OpConfig
+from asim_fx.ops.draws import OutputCounters, Seed, output_counters, read_words
+from asim_fx.ops.exact import integer_matmul
+from asim_fx.ops.planes import extract, partial_codes, partial_largest
+from asim_fx.ops.reduction import Block, Reduction
+from asim_fx.ops.schedule import ReadPart, Schedule, full_scale, schedule
+from asim_fx.ops.tiles import TileMatrix, tile_matrices
+from asim_fx.ops.votes import vote
+
+WORKING_BYTES = 48 * 2**20
+"""About what the intermediates of one block take."""
+
+
+def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_bytes: int = WORKING_BYTES) -> Tensor:
+    """Return the sums of an operation in units of the product of both codes: float64, flat, row-major.
+
+    Raises:
+        UsageError: the fields of the configuration contradict each other.
+    """
+    work = schedule(config)
+    device = reduction.stored.device
+    result = torch.empty(reduction.numel, dtype=torch.float64, device=device)
+    vectors = max(1, working_bytes // _bytes_per_vector(reduction, config, work))
+    cells = _cell_numbers(reduction, config)
+    for groups, blocks in reduction.blocks(vectors):
+        stored = reduction.stored[groups]
+        products = [(part, partial_codes(stored, work.stored, part.stored)) for part in work.exact]
+        variants = len({(part.stored, part.analog) for part in work.parts})
+        matrices = tile_matrices(
+            stored, None if cells is None else cells[groups], work.stored, config, seed, variants
+        )
+        for block in blocks:
+            vectors_block = reduction.streamed(block)
+            sums = _Sums()
+            if work.parts:
+                outputs = None
+                if work.noisy:
+                    flat = reduction.flat_index(block, device)
+                    outputs = output_counters(flat, config.layout, reduction.numel, seed)
+                _read_tiles(vectors_block, matrices, work, config, outputs, seed, sums)
+            shape = (*vectors_block.shape[:2], reduction.outputs)
+            total = torch.zeros(shape, dtype=torch.float64, device=device)
+            for part, right in products:
+                left = partial_codes(vectors_block, work.streamed, part.streamed)
+                largest = partial_largest(work.streamed, part.streamed) * partial_largest(work.stored, part.stored)
+                total += integer_matmul(left, right, largest)
+            reduction.place(result, block, sums.add_to(total, config))
+    return result
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Codes added up, apart for each (full scale, votes averaged): integers, or real values of an ideal converter."""
+
+    of: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+
+    def add(self, key: tuple[int, int], outcome: Tensor, place: int) -> None:
+        if key not in self.of:
+            dtype = torch.float64 if outcome.is_floating_point() else torch.int64
+            self.of[key] = torch.zeros(outcome.shape, dtype=dtype, device=outcome.device)
+        # The place is a power of two, or 1: the product is exact, so a fused multiply-add gives the same bits.
+        self.of[key].add_(outcome, alpha=place)
+
+    def add_to(self, total: Tensor, config: OpConfig) -> Tensor:
+        for full, votes in sorted(self.of):
+            total += self.of[full, votes].to(torch.float64) * (full / (top_code(config.read) * votes))
+        return total
+
+
+def _read_tiles(
+    vectors: Tensor,
+    matrices: TileMatrix,
+    work: Schedule,
+    config: OpConfig,
+    outputs: OutputCounters | None,
+    seed: Seed,
+    sums: _Sums,
+) -> None:
+    integers = vectors.to(torch.int32)
+    for tile in range(-(-vectors.shape[-1] // config.step)):
+        rows = integers[..., tile * config.step : (tile + 1) * config.step]
+        words: Mapping[int, Tensor] = {}
+        if outputs is not None:
+            words = read_words(outputs, list(_reads_of(work, config, tile)), seed.key(config.stream))
+        for part in work.parts:
+            plane = extract(rows, work.streamed[part.streamed])
+            draws = words if part.analog else {}
+            if not draws and not bool(plane.any()):
+                continue  # A read of nothing gives code 0, unless noise is drawn.
+            _read_part(plane, tile, part, matrices, work, config, draws, sums)
+
+
+def _read_part(
+    plane: Tensor,
+    tile: int,
+    part: ReadPart,
+    matrices: TileMatrix,
+    work: Schedule,
+    config: OpConfig,
+    words: Mapping[int, Tensor],
+    sums: _Sums,
+) -> None:
+    streamed = work.streamed[part.streamed]
+    varies = part.analog and bool(config.read.cell_variation_percent)
+    matrix = matrices(tile, part.stored, varies)
+    if varies:
+        # Float64 on a grid of 2**-20: exact, so that the order of the sum does not matter.
+        macs = torch.matmul(plane.to(torch.float64), matrix)
+    else:
+        macs = integer_matmul(plane, matrix, streamed.largest * work.stored[0].largest)
+    macs = macs.unflatten(2, (len(part.stored), -1))
+    full = full_scale(config, streamed)
+    reads = part.reads if words else 1
+    averaged = reads if config.plan.vote == "mean" else 1
+    for position, i in enumerate(part.stored):
+        mac = macs[:, :, position]
+        numbers = [_read_number(config, tile, i, part.streamed, again) for again in range(reads)]
+        outcomes = [convert(mac, config.read, full, words.get(number)) for number in numbers]
+        place = work.stored[i].place * streamed.place
+        sums.add((full, averaged), vote(outcomes, config.plan.vote), place)
+
+
+def _read_number(config: OpConfig, tile: int, i: int, j: int, again: int) -> int:
+    """Return the number of a read among all reads of one output."""
+    plan = config.plan
+    cell = tile * plan.weight_planes * plan.input_planes + i * plan.input_planes + j
+    return cell * plan.max_reads + again
+
+
+def _reads_of(work: Schedule, config: OpConfig, tile: int) -> set[int]:
+    return {
+        _read_number(config, tile, i, part.streamed, again)
+        for part in work.parts
+        if part.analog
+        for i in part.stored
+        for again in range(part.reads)
+    }
+
+
+def _cell_numbers(reduction: Reduction, config: OpConfig) -> Tensor | None:
+    """Return the number of the physical cells behind each stored code, or None where all cells are alike.
+
+    Where samples are told apart (attention), all samples of a batch use the same cells.
+    """
+    if not config.read.cell_variation_percent:
+        return None
+    count = reduction.stored_numel
+    flat = torch.arange(count, device=reduction.stored.device)
+    layout = config.weight.layout
+    if layout is not None and count:
+        batch = count // layout.elements
+        flat = flat // (layout.stride * batch) * layout.stride + flat % layout.stride
+    return reduction.arrange_stored(flat)
+
+
+def _bytes_per_vector(reduction: Reduction, config: OpConfig, work: Schedule) -> int:
+    """Return about what one streamed vector needs while it is worked on."""
+    per_output = 24
+    if work.parts:
+        wide = max(len(part.stored) for part in work.parts)
+        per_output += 4 * wide + 16 * max(part.reads for part in work.parts) + 64
+        if work.noisy:
+            # Words come in fours, and all of a tile's are made together.
+            per_output += 8 * 4 * len({read // 4 for read in _reads_of(work, config, 0)}) + 48
+    return reduction.length * 16 + reduction.outputs * per_output

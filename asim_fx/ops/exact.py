@@ -1,0 +1,49 @@
+"""Matrix products of integers held in floating point, exact whatever the sizes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_FLOAT32_EXACT = 2**24
+_FLOAT64_EXACT = 2**53
+_SHORTEST_FLOAT32_RUN = 64
+"""Below this many terms to a run, one float64 product is faster than many float32 ones."""
+
+
+def integer_matmul(left: Tensor, right: Tensor, largest_term: int) -> Tensor:
+    """Return ``left @ right`` without any rounding.
+
+    Args:
+        left: float32 integers (g, m, k).
+        right: float32 integers (g, k, n).
+        largest_term: bound on the magnitude of one product of elements.
+
+    Returns:
+        float32 where every partial sum fits 24 bits, otherwise float64 (rounded once if the sum itself is beyond 2**53).
+    """
+    length = left.shape[-1]
+    if _float32_is_exact() and length * largest_term < _FLOAT32_EXACT:
+        return torch.matmul(left, right)
+    run = (_FLOAT32_EXACT - 1) // largest_term
+    if _float32_is_exact() and run >= _SHORTEST_FLOAT32_RUN:
+        return _in_runs(left, right, run, torch.float32, torch.float64)
+    run = (_FLOAT64_EXACT - 1) // largest_term
+    if run >= length:
+        # In runs all the same, so that no whole weight is ever copied to float64.
+        return _in_runs(left, right, 1024, torch.float64, torch.float64)
+    return _in_runs(left, right, min(run, 1024), torch.float64, torch.int64).to(torch.float64)
+
+
+def _in_runs(left: Tensor, right: Tensor, run: int, dtype: torch.dtype, sum_dtype: torch.dtype) -> Tensor:
+    shape = (*left.shape[:-1], right.shape[-1])
+    total = torch.zeros(shape, dtype=sum_dtype, device=left.device)
+    for start in range(0, left.shape[-1], run):
+        part = torch.matmul(left[..., start : start + run].to(dtype), right[..., start : start + run, :].to(dtype))
+        total += part.to(sum_dtype)
+    return total
+
+
+def _float32_is_exact() -> bool:
+    """Whether float32 products keep 24 bits. TF32 and bfloat16 do not, so a user's choice of them costs time here, not bits."""
+    return torch.get_float32_matmul_precision() == "highest"

@@ -1,0 +1,226 @@
+"""The operations as ``torch.library`` custom ops: ``asim::conv``, ``asim::linear``, ``asim::matmul`` and their gradients.
+
+So a converted model can be deep-copied, exported and compiled. Configurations travel as canonical strings, the seed and calibrated
+scales as tensors, so that an exported program can be reseeded and recalibrated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asim_fx.ops.config import loads
+from asim_fx.ops.conv import output_extent
+from asim_fx.ops.draws import Seed
+from asim_fx.ops.gradients import conv_gradients, linear_gradients, matmul_gradients
+from asim_fx.ops.operation import simulate_conv, simulate_linear, simulate_matmul
+
+_GEOMETRY = "str config, int[] stride, int[] padding, int[] dilation, int groups"
+
+
+def _seed(rng: Tensor) -> Seed:
+    seed, first_sample = rng.tolist()
+    return Seed(seed, first_sample)
+
+
+def _full_precision(value: Tensor) -> torch.autocast:
+    """Keep autocast out of the arithmetic: codes are integers that float16 cannot hold."""
+    return torch.autocast(value.device.type, enabled=False)
+
+
+@torch.library.custom_op(
+    "asim::conv", mutates_args=(), schema=f"(Tensor x, Tensor weight, Tensor rng, Tensor? input_scale, {_GEOMETRY}) -> Tensor"
+)
+def conv(
+    x: Tensor,
+    weight: Tensor,
+    rng: Tensor,
+    input_scale: Tensor | None,
+    config: str,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+) -> Tensor:
+    """Return a simulated convolution without bias.
+
+    Args:
+        x: (batch, channels, *spatial), any floating dtype, which is also the result's.
+        weight: (outputs, channels / groups, *kernel).
+        rng: int64 [seed, first sample].
+        input_scale: calibrated scale of ``x``, 0-d, for ``scale: static``.
+        config: ``OpConfig.dumps()``.
+        stride: one for each spatial dimension.
+        padding: (before, after) of each spatial dimension.
+        dilation: one for each spatial dimension.
+        groups: as in ``torch.nn.functional.conv2d``.
+
+    Raises:
+        NumericsError: NaN, infinity, or a missing scale.
+    """
+    with _full_precision(x):
+        return simulate_conv(
+            x,
+            weight,
+            loads(config),
+            _seed(rng),
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            input_scale=input_scale,
+        )
+
+
+@conv.register_fake
+def _(
+    x: Tensor,
+    weight: Tensor,
+    rng: Tensor,
+    input_scale: Tensor | None,
+    config: str,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+) -> Tensor:
+    extents = [
+        output_extent(x.shape[2 + d], weight.shape[2 + d], stride[d], padding[2 * d], padding[2 * d + 1], dilation[d])
+        for d in range(len(stride))
+    ]
+    return x.new_empty((x.shape[0], weight.shape[0], *extents))
+
+
+@torch.library.custom_op(
+    "asim::conv_backward",
+    mutates_args=(),
+    schema=f"(Tensor gradient, Tensor x, Tensor weight, Tensor? input_scale, {_GEOMETRY}) -> (Tensor, Tensor)",
+)
+def conv_backward(
+    gradient: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    input_scale: Tensor | None,
+    config: str,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+) -> tuple[Tensor, Tensor]:
+    """Return the straight-through gradients of ``x`` and ``weight``."""
+    with _full_precision(x):
+        return conv_gradients(
+            gradient,
+            x,
+            weight,
+            input_scale,
+            loads(config),
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+        )
+
+
+@torch.library.custom_op(
+    "asim::linear",
+    mutates_args=(),
+    schema="(Tensor x, Tensor weight, Tensor rng, Tensor? input_scale, str config) -> Tensor",
+)
+def linear(x: Tensor, weight: Tensor, rng: Tensor, input_scale: Tensor | None, config: str) -> Tensor:
+    """Return a simulated ``x @ weight.T`` without bias; ``x`` is (..., K), ``weight`` (N, K). See ``conv`` for the rest."""
+    with _full_precision(x):
+        return simulate_linear(x, weight, loads(config), _seed(rng), input_scale=input_scale)
+
+
+@linear.register_fake
+def _(x: Tensor, weight: Tensor, rng: Tensor, input_scale: Tensor | None, config: str) -> Tensor:
+    return x.new_empty((*x.shape[:-1], weight.shape[0]))
+
+
+@torch.library.custom_op(
+    "asim::linear_backward",
+    mutates_args=(),
+    schema="(Tensor gradient, Tensor x, Tensor weight, Tensor? input_scale, str config) -> (Tensor, Tensor)",
+)
+def linear_backward(
+    gradient: Tensor, x: Tensor, weight: Tensor, input_scale: Tensor | None, config: str
+) -> tuple[Tensor, Tensor]:
+    """Return the straight-through gradients of ``x`` and ``weight``."""
+    with _full_precision(x):
+        return linear_gradients(gradient, x, weight, input_scale, loads(config))
+
+
+@torch.library.custom_op(
+    "asim::matmul",
+    mutates_args=(),
+    schema="(Tensor first, Tensor second, Tensor rng, Tensor? scales, str config, bool stored_first) -> Tensor",
+)
+def matmul(first: Tensor, second: Tensor, rng: Tensor, scales: Tensor | None, config: str, stored_first: bool) -> Tensor:
+    """Return a simulated ``first @ second``; batch dimensions broadcast as in ``torch.matmul``.
+
+    Args:
+        first: (..., M, K).
+        second: (..., K, N).
+        rng: int64 [seed, first sample].
+        scales: calibrated scales [streamed, stored], for ``scale: static``.
+        config: ``OpConfig.dumps()``.
+        stored_first: whether the first operand is stored and the second streamed (QK^T).
+    """
+    with _full_precision(first):
+        return simulate_matmul(first, second, loads(config), _seed(rng), stored_first=stored_first, scales=scales)
+
+
+@matmul.register_fake
+def _(first: Tensor, second: Tensor, rng: Tensor, scales: Tensor | None, config: str, stored_first: bool) -> Tensor:
+    batch = torch.broadcast_shapes(first.shape[:-2], second.shape[:-2])
+    return first.new_empty((*batch, first.shape[-2], second.shape[-1]))
+
+
+@torch.library.custom_op(
+    "asim::matmul_backward",
+    mutates_args=(),
+    schema="(Tensor gradient, Tensor first, Tensor second, Tensor? scales, str config, bool stored_first) -> (Tensor, Tensor)",
+)
+def matmul_backward(
+    gradient: Tensor, first: Tensor, second: Tensor, scales: Tensor | None, config: str, stored_first: bool
+) -> tuple[Tensor, Tensor]:
+    """Return the straight-through gradients of both operands."""
+    with _full_precision(first):
+        return matmul_gradients(gradient, first, second, scales, loads(config), stored_first=stored_first)
+
+
+@conv_backward.register_fake
+@linear_backward.register_fake
+@matmul_backward.register_fake
+def _(gradient: Tensor, one: Tensor, other: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    return one.new_empty(one.shape), other.new_empty(other.shape)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    one, other, _rng, scale, *settings = inputs
+    ctx.save_for_backward(one, other, scale)
+    ctx.settings = settings
+
+
+def _conv_backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    x, weight, scale = ctx.saved_tensors
+    return (*torch.ops.asim.conv_backward(gradient, x, weight, scale, *ctx.settings), *[None] * 7)
+
+
+def _linear_backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    x, weight, scale = ctx.saved_tensors
+    return (*torch.ops.asim.linear_backward(gradient, x, weight, scale, *ctx.settings), *[None] * 3)
+
+
+def _matmul_backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    first, second, scales = ctx.saved_tensors
+    return (*torch.ops.asim.matmul_backward(gradient, first, second, scales, *ctx.settings), *[None] * 4)
+
+
+conv.register_autograd(_conv_backward, setup_context=_save)
+linear.register_autograd(_linear_backward, setup_context=_save)
+matmul.register_autograd(_matmul_backward, setup_context=_save)

@@ -1,0 +1,49 @@
+"""A batched matrix product of two activations as a reduction."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from asim_fx.ops.reduction import Block, Reduction
+
+
+def matmul_reduction(first: Tensor, second: Tensor, *, stored_first: bool) -> Reduction:
+    """Return the reduction of ``first @ second``; batch dimensions broadcast as in ``torch.matmul``.
+
+    Args:
+        first: codes (..., M, K).
+        second: codes (..., K, N).
+        stored_first: whether the first operand is stored and the second streamed (QK^T); otherwise the other way round.
+    """
+    rows, columns = first.shape[-2], second.shape[-1]
+    batch = torch.broadcast_shapes(first.shape[:-2], second.shape[:-2])
+    groups = math.prod(batch)
+    stored, streamed = (first, second) if stored_first else (second, first)
+    vectors = streamed.expand(*batch, *streamed.shape[-2:]).reshape(groups, *streamed.shape[-2:])
+    if stored_first:
+        vectors = vectors.transpose(1, 2)
+
+    def arrange(flat: Tensor) -> Tensor:
+        matrices = flat.view(stored.shape).expand(*batch, *stored.shape[-2:]).reshape(groups, *stored.shape[-2:])
+        return matrices.transpose(1, 2) if stored_first else matrices
+
+    def block_of(block: Block) -> Tensor:
+        return vectors[block.groups, block.positions]
+
+    one, other = (1, columns) if stored_first else (columns, 1)
+    return Reduction(
+        groups=groups,
+        samples=1,
+        positions=columns if stored_first else rows,
+        outputs=rows if stored_first else columns,
+        length=first.shape[-1],
+        shape=(*batch, rows, columns),
+        strides=(rows * columns, 0, one, other),
+        streamed=block_of,
+        stored=arrange(stored.flatten()),
+        stored_numel=stored.numel(),
+        arrange_stored=arrange,
+    )

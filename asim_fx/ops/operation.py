@@ -1,0 +1,87 @@
+"""One whole operation: quantise both operands, simulate the sums, scale them back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from asim_fx.errors import NumericsError
+from asim_fx.ops.config import OpConfig
+from asim_fx.ops.conv import conv_reduction
+from asim_fx.ops.draws import Seed
+from asim_fx.ops.engine import simulate
+from asim_fx.ops.linear import linear_reduction
+from asim_fx.ops.matmul import matmul_reduction
+from asim_fx.ops.quantize import Quantized, quantize, samples_of
+from asim_fx.ops.reduction import Reduction
+
+
+def simulate_conv(
+    x: Tensor,
+    weight: Tensor,
+    config: OpConfig,
+    seed: Seed,
+    *,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    input_scale: Tensor | None = None,
+) -> Tensor:
+    """Return the convolution of ``x`` (batch, channels, *spatial) as the hardware computes it, without bias.
+
+    ``padding`` holds (before, after) of each spatial dimension. The result has the dtype of ``x``.
+    """
+    streamed = quantize(x, config.input, site=config.site, role="input", scale=input_scale)
+    stored = quantize(weight, config.weight, site=config.site, role="weight")
+    reduction = conv_reduction(streamed.codes, stored.codes, stride, padding, dilation, groups)
+    return _finish(reduction, streamed, stored, config, seed, x.dtype)
+
+
+def simulate_linear(x: Tensor, weight: Tensor, config: OpConfig, seed: Seed, *, input_scale: Tensor | None = None) -> Tensor:
+    """Return ``x @ weight.T`` for ``x`` (..., K) and ``weight`` (N, K) as the hardware computes it, without bias."""
+    streamed = quantize(x, config.input, site=config.site, role="input", scale=input_scale)
+    stored = quantize(weight, config.weight, site=config.site, role="weight")
+    reduction = linear_reduction(streamed.codes, stored.codes)
+    return _finish(reduction, streamed, stored, config, seed, x.dtype)
+
+
+def simulate_matmul(
+    first: Tensor,
+    second: Tensor,
+    config: OpConfig,
+    seed: Seed,
+    *,
+    stored_first: bool,
+    scales: Tensor | None = None,
+) -> Tensor:
+    """Return ``first @ second`` as the hardware computes it; batch dimensions broadcast.
+
+    ``scales`` holds the calibrated scales of the streamed and of the stored operand, for ``scale: static``.
+    """
+    input_scale, weight_scale = (None, None) if scales is None else scales.unbind()
+    stored_value, streamed_value = (first, second) if stored_first else (second, first)
+    streamed = quantize(streamed_value, config.input, site=config.site, role="input", scale=input_scale)
+    stored = quantize(stored_value, config.weight, site=config.site, role="weight", scale=weight_scale)
+    left, right = (stored.codes, streamed.codes) if stored_first else (streamed.codes, stored.codes)
+    reduction = matmul_reduction(left, right, stored_first=stored_first)
+    return _finish(reduction, streamed, stored, config, seed, first.dtype)
+
+
+def _finish(
+    reduction: Reduction, streamed: Quantized, stored: Quantized, config: OpConfig, seed: Seed, dtype: torch.dtype
+) -> Tensor:
+    sums = simulate(reduction, config, seed)
+    levels = config.input.levels * config.weight.levels
+    unit = streamed.scale.to(torch.float64) * stored.scale.to(torch.float64)
+    unit = unit / torch.full_like(unit, levels)
+    if unit.dim() == 0:
+        sums.mul_(unit)
+    elif config.layout is None:
+        message = f"site {config.site}: the samples of the result could not be followed, so it has no scale per sample"
+        raise NumericsError(message, hint="use scale: dynamic or scale: static for this site")
+    else:
+        samples_of(sums, config.layout).mul_(unit[:, None])
+    return sums.to(torch.float32).to(dtype).view(reduction.shape)

@@ -1,0 +1,124 @@
+"""Symmetric quantisation of one operand, in float32, exactly as ASiM defines it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from asim_fx.errors import NumericsError
+from asim_fx.ir import BatchLayout
+from asim_fx.ops.config import Operand
+
+SCALE_FLOOR = 1e-7
+"""Added to the largest magnitude, so that a tensor of zeros has a scale."""
+
+Role = Literal["input", "weight"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """One operand as integers.
+
+    Attributes:
+        codes: float32 holding integers, contiguous, of the operand's shape.
+        scale: float32 real value of the largest code; 0-d, or one for each sample of the batch.
+    """
+
+    codes: Tensor
+    scale: Tensor
+
+
+def samples_of(value: Tensor, layout: BatchLayout) -> Tensor:
+    """View a contiguous tensor as (outer, sample, inner), where ``layout`` says the samples lie."""
+    return value.view(layout.elements // layout.stride, value.numel() // layout.elements, layout.stride)
+
+
+def quantize(value: Tensor, operand: Operand, *, site: str, role: Role, scale: Tensor | None = None) -> Quantized:
+    """Return the codes of one operand.
+
+    Args:
+        value: any shape; computed in float32.
+        operand: bits, sign and kind of scale.
+        site: for messages.
+        role: for messages.
+        scale: the calibrated scale of a ``static`` operand, 0-d.
+
+    Raises:
+        NumericsError: NaN or infinity, or a static scale that was never calibrated.
+    """
+    real = value.detach().to(torch.float32).contiguous()
+    largest = _largest(real, operand, site, role)
+    if operand.scale == "static":
+        used = _calibrated(scale, site, role).to(real.device)
+    else:
+        used = largest + SCALE_FLOOR
+    codes = torch.abs(real) if operand.signed else real.clone()
+    by_sample = samples_of(codes, operand.layout) if used.dim() and operand.layout else None
+    # The divisor is a tensor on the device: CUDA multiplies by the reciprocal of a Python number.
+    if by_sample is None:
+        codes.div_(used)
+    else:
+        by_sample.div_(used[:, None])
+    codes.clamp_(0, 1).mul_(operand.levels).round_()
+    if operand.signed:
+        codes.copysign_(real)
+    return Quantized(codes, used)
+
+
+def dequantize(quantized: Quantized, operand: Operand) -> Tensor:
+    """Return the float32 values that the codes stand for; what the straight-through gradient is taken at."""
+    step = quantized.scale / torch.full_like(quantized.scale, operand.levels)
+    if step.dim() and operand.layout:
+        return (samples_of(quantized.codes, operand.layout) * step[:, None]).view(quantized.codes.shape)
+    return quantized.codes * step
+
+
+def observed_scale(value: Tensor, operand: Operand, *, site: str, role: Role) -> Tensor:
+    """Return the 0-d scale at which no element of ``value`` is clipped; what calibration records."""
+    flat = value.detach().to(torch.float32)
+    return _extremes(flat, operand, site, role) + SCALE_FLOOR
+
+
+def clipped(value: Tensor, operand: Operand, scale: Tensor | None) -> Tensor | None:
+    """Return where a static scale clips ``value``, or None where nothing can be clipped."""
+    if operand.scale != "static" or scale is None:
+        return None
+    real = value.to(torch.float32)
+    return real.abs() > scale if operand.signed else (real > scale) | (real < 0)
+
+
+def _largest(real: Tensor, operand: Operand, site: str, role: Role) -> Tensor:
+    whole = _extremes(real, operand, site, role)
+    if operand.scale != "sample" or real.numel() == 0:
+        return whole
+    if operand.layout is None:
+        message = f"site {site}: the samples of the {role} could not be followed, so it has no scale per sample"
+        raise NumericsError(message, hint="use scale: dynamic or scale: static for this site")
+    high = samples_of(real, operand.layout).amax(dim=(0, 2))
+    if not operand.signed:
+        return high.clamp(min=0)
+    return torch.maximum(high, -samples_of(real, operand.layout).amin(dim=(0, 2)))
+
+
+def _extremes(real: Tensor, operand: Operand, site: str, role: Role) -> Tensor:
+    if real.numel() == 0:
+        return real.new_zeros(())
+    low, high = torch.aminmax(real)
+    # Neither NaN nor infinity survives this difference as a number, so one look at the host is enough.
+    if not bool(torch.isfinite(high * 0.5 - low * 0.5)):
+        message = f"site {site}: the {role} holds NaN or infinity and cannot be quantised"
+        raise NumericsError(message, hint="look for an overflow in the layers before this one")
+    return torch.maximum(high, -low) if operand.signed else high.clamp(min=0)
+
+
+def _calibrated(scale: Tensor | None, site: str, role: Role) -> Tensor:
+    if scale is None or not bool(torch.isfinite(scale).all()):
+        message = f"site {site} has no calibrated scale for its {role}"
+        raise NumericsError(message, hint="calibrate the model on some images, or use scale: dynamic")
+    if not bool(scale > 0):
+        message = f"site {site}: the calibrated scale of its {role} is {float(scale):g}, and must be positive"
+        raise NumericsError(message)
+    return scale.to(torch.float32).reshape(())
