@@ -22,7 +22,7 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         msg = f"unknown device {name!r}"
-        raise UsageError(msg, hint="Use cpu, cuda, cuda:1 or mps.") from error
+        raise UsageError(msg, hint="use cpu, cuda, cuda:1 or mps") from error
     if device.type == "cpu":
         return device
     if device.type == "cuda":
@@ -37,4 +37,4 @@ def resolve_device(name: str) -> torch.device:
     else:
         found = "only cpu, cuda and mps are known"
     msg = f"device {name!r} is not available: {found}"
-    raise UsageError(msg, hint="Use --device cpu.")
+    raise UsageError(msg, hint="use --device cpu")

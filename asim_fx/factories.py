@@ -90,7 +90,4 @@ def _data_config(model: nn.Module, asked: ImageSize | None) -> dict[str, Any]:
     else:
         data = dict(IMAGENET_CONFIG)
     data["input_size"] = tuple(asked or data["input_size"])
-    channels = data["input_size"][0]
-    if len(data["mean"]) != channels:  # the statistics of ImageNet's colours say nothing about other channels
-        data["mean"] = data["std"] = (0.5,) * channels
     return data

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -91,7 +93,7 @@ def build_model(
         input_size=size,
         num_classes=num_classes,
         model_kwargs=kwargs,
-        data_config=_as_json({**built.data_config, "input_size": size}),
+        data_config=_data_config(built.data_config, size),
         aliases=find_aliases(model),
     )
     return BuiltModel(model.to(target), source)
@@ -172,23 +174,41 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def _as_json(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}
+def _data_config(config: Mapping[str, Any], size: ImageSize) -> dict[str, Any]:
+    """Return a library's configuration for images of this size, as plain JSON values."""
+    fitted = {**config, "input_size": size}
+    for key in ("mean", "std"):
+        if (
+            len(fitted[key]) != size[0]
+        ):  # statistics of three colours, and a model for something else: their average
+            fitted[key] = (round(fmean(fitted[key]), 4),) * size[0]
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in fitted.items()}
+
+
+def _takes_shape(model: nn.Module, size: ImageSize) -> bool:
+    """Run the model on shapes alone: for real, a large one takes minutes."""
+    from torch._subclasses import fake_tensor
+
+    logger = logging.getLogger(fake_tensor.__name__)  # it logs the traceback of what is merely an answer here
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with torch.no_grad(), fake_tensor.FakeTensorMode(allow_non_fake_inputs=True):
+            model(torch.zeros(2, *size))
+    except Exception:  # what a wrong shape raises is up to the model
+        return False
+    finally:
+        logger.setLevel(level)
+    return True
 
 
 def _check_takes(model: nn.Module, size: ImageSize, name: str, *, asked: bool) -> None:
     """Refuse a model that cannot take two images of this size, before anything is captured."""
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
-    try:
-        # Shapes alone first: for real, a large model takes minutes.
-        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
-            model(torch.zeros(2, *size))
-    except Exception:  # may be the model's own, or a limit of fake tensors: only a real pass can tell
+    if not _takes_shape(model, size):  # may be a limit of fake tensors: only a real pass can tell
         try:
             with torch.no_grad():
                 model(torch.zeros(2, *size))
-        except Exception as error:  # what a wrong shape raises is up to the model
+        except Exception as error:  # as above
             msg = f"{name} does not take images of {'x'.join(map(str, size))}: {first_line(error)}"
             hint = (
                 "leave out --input-size for the model's own"

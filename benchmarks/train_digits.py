@@ -47,7 +47,7 @@ class Recipe:
 
 RECIPES = {
     "digits_resnet": Recipe(digits_resnet, epochs=40, learning_rate=2e-3, weight_decay=0.05),
-    "digits_vit": Recipe(digits_vit, epochs=250, learning_rate=2e-3, weight_decay=0.1),
+    "digits_vit": Recipe(digits_vit, epochs=170, learning_rate=2e-3, weight_decay=0.1, read_noise=0.12),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import timm.models.resnet
+from timm.models.resnet import BasicBlock, downsample_conv
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
@@ -30,14 +30,15 @@ class DigitsResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (batch, classes) of images (batch, 1, 8, 8)."""
         x = self.act1(self.bn1(self.conv1(x)))
-        return self.fc(self.flatten(self.pool(self.layers(x))))
+        logits: Tensor = self.fc(self.flatten(self.pool(self.layers(x))))
+        return logits
 
 
 def _block(inputs: int, width: int) -> nn.Module:
-    if inputs == width:
-        return timm.models.resnet.BasicBlock(inputs, width)
-    downsample = timm.models.resnet.downsample_conv(inputs, width, kernel_size=1, stride=2)
-    return timm.models.resnet.BasicBlock(inputs, width, stride=2, downsample=downsample)
+    stride = 1 if inputs == width else 2
+    shortcut = None if inputs == width else downsample_conv(inputs, width, kernel_size=1, stride=stride)
+    block: nn.Module = BasicBlock(inputs, width, stride=stride, downsample=shortcut)
+    return block
 
 
 def digits_resnet(num_classes: int = CLASSES) -> nn.Module:
@@ -47,7 +48,7 @@ def digits_resnet(num_classes: int = CLASSES) -> nn.Module:
 
 def digits_vit(num_classes: int = CLASSES) -> nn.Module:
     """Return an untrained ViT for 8x8 images: patches of 2x2, four blocks of dimension 64 with four heads."""
-    return VisionTransformer(
+    model: nn.Module = VisionTransformer(
         img_size=8,
         patch_size=2,
         in_chans=1,
@@ -57,3 +58,4 @@ def digits_vit(num_classes: int = CLASSES) -> nn.Module:
         num_heads=4,
         mlp_ratio=2.0,
     )
+    return model

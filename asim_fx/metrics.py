@@ -1,0 +1,78 @@
+"""Accuracy and how sure it is: counts of right answers, and 95 % intervals in percent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+Z95 = 1.959963984540054
+"""97.5 % quantile of the normal distribution."""
+
+_T95 = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+    2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+"""97.5 % quantiles of Student's t for 1 to 30 degrees of freedom."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A share in percent with its 95 % interval.
+
+    Attributes:
+        mean: the share.
+        low: lower end of the interval.
+        high: upper end of the interval.
+        interval: what the interval is over, and by which method.
+    """
+
+    mean: float
+    low: float
+    high: float
+    interval: str
+
+
+def estimate_over_seeds(shares: Sequence[float]) -> Estimate:
+    """Return the mean of one share for each seed, with Student's t interval of that mean.
+
+    It says how far other draws of the noise would lead on the same images, not how far other images would.
+
+    Args:
+        shares: percent, at least two.
+    """
+    mean, half = fmean(shares), student_t95(len(shares) - 1) * stdev(shares) / math.sqrt(len(shares))
+    return Estimate(mean, max(0.0, mean - half), min(100.0, mean + half), f"{len(shares)} seeds, Student t")
+
+
+def estimate_over_images(right: int, images: int) -> Estimate:
+    """Return a share of images with Wilson's score interval: how far other images would lead.
+
+    Args:
+        right: images that count.
+        images: all images, at least one.
+    """
+    p, z2 = right / images, Z95**2
+    centre = (p + z2 / (2 * images)) / (1 + z2 / images)
+    half = Z95 / (1 + z2 / images) * math.sqrt(p * (1 - p) / images + z2 / (4 * images**2))
+    # At the ends of the scale the bound is the end itself, which rounding may miss.
+    low = 0.0 if right == 0 else 100 * (centre - half)
+    high = 100.0 if right == images else 100 * (centre + half)
+    return Estimate(100 * p, low, high, f"{images} images, Wilson")
+
+
+def student_t95(freedom: int) -> float:
+    """Return the 97.5 % quantile of Student's t.
+
+    Above the table by the first two terms of the expansion about the normal quantile (Abramowitz and Stegun 26.7.5),
+    good to 1e-4 there.
+
+    Args:
+        freedom: degrees of freedom, at least 1.
+    """
+    if freedom <= len(_T95):
+        return _T95[freedom - 1]
+    z = Z95
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)

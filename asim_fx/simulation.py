@@ -1,0 +1,245 @@
+"""Measure the accuracy of a converted model: as float, as ideal integers, and as the simulated hardware."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asim_fx.converted import ConvertedModel
+from asim_fx.data import DataSource
+from asim_fx.errors import DataError, InputError
+from asim_fx.fingerprint import fingerprint
+from asim_fx.journal import BatchKey, BatchResult, Journal, Variant, open_journal
+from asim_fx.metrics import Estimate, estimate_over_images, estimate_over_seeds
+
+Progress = Callable[[int, int | None], None]
+"""Called with finished batches and all batches, over all variants; None where the number is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class VariantResult:
+    """The accuracy of one variant.
+
+    Attributes:
+        variant: ``float``, ``integer`` or ``hardware``.
+        seeds: of the noise; empty without noise.
+        images: different images, each seen once for every seed.
+        top1: share of images with the right class first.
+        top5: with the right class among the first five; None where there are five classes or fewer.
+        images_per_second: of the forward passes.
+    """
+
+    variant: Variant
+    seeds: tuple[int, ...]
+    images: int
+    top1: Estimate
+    top5: Estimate | None
+    images_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationResult:
+    """What a simulation measured.
+
+    Attributes:
+        model: name of the model.
+        spec: name of the hardware spec.
+        data: the images, in words.
+        device: where it ran.
+        variants: one result each.
+    """
+
+    model: str
+    spec: str
+    data: str
+    device: str
+    variants: tuple[VariantResult, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+def simulate(
+    converted: ConvertedModel,
+    data: DataSource,
+    *,
+    seeds: Sequence[int] = (0,),
+    baseline: bool = False,
+    device: str | torch.device = "cpu",
+    results_file: Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> SimulationResult:
+    """Run a converted model on labelled images.
+
+    The ideal integer model runs once, the hardware once for each seed. Image ``n`` of the data is sample ``n`` of the
+    noise, so that neither an interruption nor the number of images changes a result. Every finished batch is in the
+    results file at once; after an exception ``resume`` goes on from there.
+
+    Args:
+        converted: the model; it is moved to the device.
+        data: the images.
+        seeds: of the noise.
+        baseline: whether to run the float model too.
+        device: where to run.
+        results_file: JSON lines, one for each batch; None writes nothing.
+        resume: whether to go on with what the results file holds.
+        overwrite: whether to throw away what it holds.
+        progress: told how far it is.
+
+    Raises:
+        DataError: the data does not suit the model, is empty, or cannot be decoded.
+        InputError: the model does not return one row of class scores for each image.
+        UsageError: the results file holds results already, or is of another run.
+        OutputError: the results file cannot be written.
+    """
+    target = torch.device(device)
+    converted = converted.to(target).eval()
+    header = {
+        "model": converted.report.model,
+        "spec": converted.report.spec,
+        "model_identity": model_identity(converted),
+        "data_identity": data.identity,
+        "batch_size": data.batch_size,
+        "device": target.type,
+    }
+    runs = _runs(seeds, baseline=baseline)
+    with open_journal(results_file, header, resume=resume, overwrite=overwrite) as journal:
+        try:
+            _run_all(converted, data, runs, target, journal, progress)
+        finally:
+            converted.set_fidelity("hardware")
+        variants = _summarise(runs, journal.finished)
+    return SimulationResult(
+        model=converted.report.model,
+        spec=converted.report.spec,
+        data=data.description,
+        device=str(target),
+        variants=variants,
+    )
+
+
+def model_identity(converted: ConvertedModel) -> str:
+    """Return a hash of what a converted model computes: its graphs, its sites and its weights, not its seed."""
+    digest = hashlib.sha256(fingerprint(converted.graph_modules).encode())
+    for name, parameter in converted.body.named_parameters():
+        digest.update(name.encode())
+        digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+Run = tuple[Variant, int | None]
+
+
+def _runs(seeds: Sequence[int], *, baseline: bool) -> list[Run]:
+    first: list[Run] = [("float", None)] if baseline else []
+    return [*first, ("integer", None), *(("hardware", seed) for seed in seeds)]
+
+
+def _run_all(
+    converted: ConvertedModel,
+    data: DataSource,
+    runs: Sequence[Run],
+    device: torch.device,
+    journal: Journal,
+    progress: Progress | None,
+) -> None:
+    total = None if data.batch_count is None else data.batch_count * len(runs)
+    first = _first_unfinished(runs, journal.finished)
+    done = first * len(runs)
+    if total is not None and done >= total:
+        return
+    # Batches outside and variants inside: every image is decoded once.
+    for number, (images, labels) in enumerate(data.batches(first), start=first):
+        for variant, seed in runs:
+            if BatchKey(variant, seed, number) not in journal.finished:
+                converted.set_fidelity(variant)
+                converted.reseed(seed or 0, first_sample=number * data.batch_size)
+                right, seconds = _forward(converted, images.to(device), labels.to(device), data.classes)
+                journal.append(BatchResult(variant, seed, number, len(labels), *right, seconds))
+            done += 1
+            if progress is not None:
+                progress(done, total)
+
+
+def _first_unfinished(runs: Sequence[Run], finished: Mapping[BatchKey, BatchResult]) -> int:
+    """Return the first batch that some run has not finished."""
+    batch = 0
+    while all(BatchKey(variant, seed, batch) in finished for variant, seed in runs):
+        batch += 1
+    return batch
+
+
+@torch.no_grad()
+def _forward(
+    converted: ConvertedModel, images: Tensor, labels: Tensor, classes: int | None
+) -> tuple[tuple[int, int | None], float]:
+    """Return how many answers are right, among the first one and the first five, and the seconds it took."""
+    _synchronise(images.device)
+    started = time.perf_counter()
+    scores = converted(images)
+    _synchronise(images.device)
+    seconds = time.perf_counter() - started
+    if not isinstance(scores, Tensor) or scores.ndim != 2:
+        msg = "the model does not return one row of class scores for each image, so it has no accuracy"
+        raise InputError(msg)
+    outputs = scores.shape[1]
+    largest = max(classes or 0, int(labels.max()) + 1)
+    if largest > outputs:
+        msg = f"the data has {largest} classes; the model tells {outputs} apart"
+        raise DataError(msg, hint="convert the model with --num-classes and a checkpoint for this data")
+    if int(labels.min()) < 0:
+        msg = "some images have no label"
+        raise DataError(msg)
+    ranked = scores.topk(min(5, outputs), dim=1).indices == labels[:, None]
+    top5 = int(ranked.sum()) if outputs > 5 else None
+    return (int(ranked[:, 0].sum()), top5), seconds
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _summarise(runs: Sequence[Run], finished: Mapping[BatchKey, BatchResult]) -> tuple[VariantResult, ...]:
+    variants = dict.fromkeys(variant for variant, _ in runs)
+    return tuple(
+        _summarise_variant(variant, [run for run in runs if run[0] == variant], finished) for variant in variants
+    )
+
+
+def _summarise_variant(
+    variant: Variant, runs: Sequence[Run], finished: Mapping[BatchKey, BatchResult]
+) -> VariantResult:
+    by_seed = [[result for key, result in finished.items() if key[:2] == run] for run in runs]
+    images = sum(result.images for result in by_seed[0])
+    if not images:
+        msg = "there are no images"
+        raise DataError(msg)
+    everything = [result for results in by_seed for result in results]
+    has_top5 = all(result.top5 is not None for result in everything)
+    return VariantResult(
+        variant=variant,
+        seeds=tuple(seed for _, seed in runs if seed is not None),
+        images=images,
+        top1=_estimate([sum(result.top1 for result in results) for results in by_seed], images),
+        top5=_estimate([sum(result.top5 or 0 for result in results) for results in by_seed], images)
+        if has_top5
+        else None,
+        images_per_second=len(runs) * images / max(sum(result.seconds for result in everything), 1e-9),
+    )
+
+
+def _estimate(right: Sequence[int], images: int) -> Estimate:
+    if len(right) == 1:
+        return estimate_over_images(right[0], images)
+    return estimate_over_seeds([100 * count / images for count in right])
