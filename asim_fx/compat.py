@@ -18,6 +18,7 @@ from asim_fx.ir import BatchLayout, BitPlan, VoteRule, input_plane_widths
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
 from asim_fx.ops.conv import output_extent
 from asim_fx.ops.draws import Seed
+from asim_fx.ops.matmul import broadcast_batch
 from asim_fx.ops.operation import simulate_conv, simulate_linear, simulate_matmul
 
 if TYPE_CHECKING:
@@ -62,10 +63,11 @@ def simulate_case(
     """Run one case of the conformance data.
 
     Args:
-        case: ``op`` (conv, linear, qk, av, matmul), ``signed`` (streamed operand), ``variant`` (base, current, weight_parallel,
-            vote), ``cfg`` (ASiM's arguments); for conv also ``stride``, ``padding``, ``dilation``, ``groups``.
-        arrays: ``x``, ``w`` and optionally ``b`` as given to the operation: linear weights are (out, in); qk: x = Q and w = K^T;
-            av: x = scores and w = V. The first dimension is the batch.
+        case: ``op`` (conv, linear, qk, av, matmul), ``signed`` (streamed operand), ``variant`` (base, current,
+            weight_parallel, vote), ``cfg`` (ASiM's arguments); for conv also ``stride``, ``padding``, ``dilation``,
+            ``groups``.
+        arrays: ``x``, ``w`` and optionally ``b`` as given to the operation: linear weights are (out, in); qk: x = Q and
+            w = K^T; av: x = scores and w = V. The first dimension is the batch.
         seed: of all noise.
         digital_cycles: ``adc`` sends digital (hybrid) cycles through the converter, as the published simulator does.
 
@@ -78,16 +80,19 @@ def simulate_case(
     """
     op, variant = case.get("op"), case.get("variant", "base")
     if op not in OPS:
-        raise UsageError(f"unknown op {op!r}", hint=f"one of {', '.join(OPS)}")
+        message = f"unknown op {op!r}"
+        raise UsageError(message, hint=f"one of {', '.join(OPS)}")
     if variant not in VARIANTS:
-        raise UsageError(f"unknown variant {variant!r}", hint=f"one of {', '.join(VARIANTS)}")
+        message = f"unknown variant {variant!r}"
+        raise UsageError(message, hint=f"one of {', '.join(VARIANTS)}")
     x, w = torch.as_tensor(arrays["x"]).float(), torch.as_tensor(arrays["w"]).float()
     arguments = read_arguments(case.get("cfg", {}), op)
     taps = math.prod(w.shape[2:]) if op == "conv" else 1
     # Scores are never negative and K may always be, whatever the case says of "signed".
     signed = op == "qk" or (op != "av" and bool(case.get("signed", True)))
     if (signed and arguments.xbit < 2) or arguments.wbit < 2:
-        raise UsageError("cfg: a signed operand needs at least 2 bits (wbit; xbit unless unsigned)")
+        message = "cfg: a signed operand needs at least 2 bits (wbit; xbit unless unsigned)"
+        raise UsageError(message)
     elements = _elements_of_sample(case, x, w)
     config = config_of(
         arguments,
@@ -124,16 +129,18 @@ def read_arguments(cfg: Mapping[str, Any], op: str) -> AsimArguments:
         short = own.get(short, short)
         if short not in AsimArguments.__dataclass_fields__:
             known = ", ".join(AsimArguments.__dataclass_fields__)
-            raise UsageError(f"cfg: unknown argument {name!r} for op {op}", hint=f"known: {known}")
+            message = f"cfg: unknown argument {name!r} for op {op}"
+            raise UsageError(message, hint=f"known: {known}")
         found[short] = value
     missing = [name for name in ("wbit", "xbit", "nrow") if name not in found]
     if missing:
-        raise UsageError(f"cfg: missing {', '.join(missing)} for op {op}")
+        message = f"cfg: missing {', '.join(missing)} for op {op}"
+        raise UsageError(message)
     return AsimArguments(**found)
 
 
 def tile_step(rows: int, taps: int) -> int:
-    """Return how many elements of the reduction one tile covers: whole channels, where a patch of ``taps`` fits at all."""
+    """Return how many elements of the reduction one tile covers: whole channels, where a patch of ``taps`` fits."""
     return rows // taps * taps if taps <= rows else rows
 
 
@@ -185,16 +192,20 @@ def config_of(
 def _check(arguments: AsimArguments, variant: str) -> None:
     for name in ("wbit", "xbit", "nrow", "act_enc", "num_samp"):
         if getattr(arguments, name) < 1:
-            raise UsageError(f"cfg: {name} is {getattr(arguments, name)}, and must be at least 1")
+            message = f"cfg: {name} is {getattr(arguments, name)}, and must be at least 1"
+            raise UsageError(message)
     if arguments.adc_prec is not None and arguments.adc_prec < 1:
-        raise UsageError(f"cfg: adc_prec is {arguments.adc_prec}, and must be at least 1")
+        message = f"cfg: adc_prec is {arguments.adc_prec}, and must be at least 1"
+        raise UsageError(message)
     if arguments.voting_levels and arguments.voting_levels <= arguments.hybrid_levels:
         message = f"cfg: voting_levels {arguments.voting_levels} leaves nothing to vote on above hybrid_levels "
         raise UsageError(message + str(arguments.hybrid_levels), hint="both count from level 0, and digital wins")
     if variant in ("current", "weight_parallel") and arguments.non_linear_sigma:
-        raise UsageError(f"cfg: non_linear_sigma has no meaning in variant {variant}", hint="set it to 0")
+        message = f"cfg: non_linear_sigma has no meaning in variant {variant}"
+        raise UsageError(message, hint="set it to 0")
     if variant == "weight_parallel" and arguments.hybrid_levels:
-        raise UsageError("cfg: hybrid_levels has no meaning in variant weight_parallel: there is one cycle", hint="set it to 0")
+        message = "cfg: hybrid_levels has no meaning in variant weight_parallel, which has one cycle"
+        raise UsageError(message, hint="set it to 0")
 
 
 def _geometry(case: Mapping[str, Any], dims: int) -> dict[str, Any]:
@@ -216,7 +227,7 @@ def _elements_of_sample(case: Mapping[str, Any], x: Tensor, w: Tensor) -> int:
     if case["op"] == "linear":
         return max(1, math.prod(x.shape[1:-1]) * w.shape[0])
     if case["op"] != "conv":
-        return max(1, math.prod(torch.broadcast_shapes(x.shape[:-2], w.shape[:-2])[1:]) * x.shape[-2] * w.shape[-1])
+        return max(1, math.prod(broadcast_batch(x.shape, w.shape)[1:]) * x.shape[-2] * w.shape[-1])
     geometry = _geometry(case, w.dim() - 2)
     stride, padding, dilation = geometry["stride"], geometry["padding"], geometry["dilation"]
     extents = [

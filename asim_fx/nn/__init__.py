@@ -1,1 +1,8 @@
-"""TODO"""
+"""The modules that stand in a converted graph: one for each kind of operation. They own no weights."""
+
+from asim_fx.nn.conv import CimConv
+from asim_fx.nn.linear import CimLinear
+from asim_fx.nn.matmul import CimMatmul
+from asim_fx.nn.module import CimModule, Fidelity
+
+__all__ = ["CimConv", "CimLinear", "CimMatmul", "CimModule", "Fidelity"]

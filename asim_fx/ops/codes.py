@@ -25,7 +25,8 @@ def top_code(effects: ReadEffects) -> int:
     """Return the code of full scale."""
     if effects.adc_bits is None:
         return 1
-    return 2 ** (effects.adc_bits - 1) - 1 if effects.parallel else 2**effects.adc_bits - 1
+    magnitude_bits = effects.adc_bits - 1 if effects.parallel else effects.adc_bits
+    return (1 << magnitude_bits) - 1
 
 
 def convert(mac: Tensor, effects: ReadEffects, full_scale: int, word: Tensor | None) -> Tensor:
@@ -66,8 +67,8 @@ class CodeTable:
     Attributes:
         lowest_mac: MAC value of the first row.
         base: int64 smallest code of each row.
-        thresholds: int64, flattened rows of ``width``, ascending: the code is ``base`` plus the number of them that are <= the word.
-            Unused ones are 2**32.
+        thresholds: int64, flattened rows of ``width``, ascending: the code is ``base`` plus the number of them that are
+            <= the word. Unused ones are 2**32.
         width: 2**n - 1 thresholds in each row.
     """
 
@@ -135,10 +136,10 @@ def check_converter(effects: ReadEffects, site: str) -> None:
         UsageError: naming both fields that do not go together.
     """
     if effects.nonlinear_percent_fs and effects.compression_per_mac:
-        message = f"site {site}: nonlinear_percent_fs is a charge-domain noise and compression_per_mac a current-domain effect"
+        message = f"site {site}: nonlinear_percent_fs (charge domain) excludes compression_per_mac (current domain)"
         raise UsageError(message, hint="set one of them to 0")
     if effects.nonlinear_percent_fs and effects.parallel:
-        message = f"site {site}: nonlinear_percent_fs has no meaning where one read takes the whole product (weights: parallel)"
+        message = f"site {site}: nonlinear_percent_fs has no meaning with weights: parallel"
         raise UsageError(message, hint="set nonlinear_percent_fs to 0")
     if effects.parallel and effects.adc_bits == 1:
         message = f"site {site}: a 1-bit converter (adc.bits) cannot hold the signed product of weights: parallel"

@@ -31,7 +31,8 @@ class Operand:
     @property
     def levels(self) -> int:
         """Largest code, L."""
-        return 2 ** (self.bits - 1) - 1 if self.signed else 2**self.bits - 1
+        magnitude_bits = self.bits - 1 if self.signed else self.bits
+        return (1 << magnitude_bits) - 1
 
 
 @dataclass(frozen=True, slots=True)

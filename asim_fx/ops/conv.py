@@ -18,7 +18,7 @@ def output_extent(size: int, kernel: int, stride: int, before: int, after: int, 
 
 
 def pad_spatial(value: Tensor, padding: Sequence[int]) -> Tensor:
-    """Return ``value`` with zeros around its spatial dimensions; ``padding`` is (before, after) of each, first dimension first."""
+    """Return ``value`` with zeros around it; ``padding`` is (before, after) of each spatial dimension, in their order."""
     if not any(padding):
         return value
     pairs = [padding[2 * axis : 2 * axis + 2] for axis in range(len(padding) // 2)]
@@ -26,7 +26,12 @@ def pad_spatial(value: Tensor, padding: Sequence[int]) -> Tensor:
 
 
 def conv_reduction(
-    streamed: Tensor, stored: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int], groups: int
+    streamed: Tensor,
+    stored: Tensor,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
 ) -> Reduction:
     """Return the reduction of a convolution; the reduction axis is (channel of the group, taps), row-major.
 
@@ -47,7 +52,9 @@ def conv_reduction(
     batch = padded.shape[0]
     extents = [output_extent(padded.shape[2 + d], kernel[d], stride[d], 0, 0, dilation[d]) for d in range(dims)]
     if min(extents) < 1:
-        message = f"a kernel of {'x'.join(map(str, kernel))} does not fit an input of {tuple(streamed.shape[2:])} padded by "
+        message = (
+            f"a kernel of {'x'.join(map(str, kernel))} does not fit an input of {tuple(streamed.shape[2:])} padded by "
+        )
         raise UsageError(message + f"{tuple(padding)}")
     channels, outputs = stored.shape[1], stored.shape[0] // groups
     positions, length = math.prod(extents), channels * math.prod(kernel)

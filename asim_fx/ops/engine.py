@@ -1,7 +1,7 @@
 """The plain engine: one simulated operation in readable torch, on any device, in bounded memory.
 
-Every engine computes this, bit for bit; docs/numerics.md is the contract. All sums are of integers, or of real numbers in an order
-that depends on nothing but the operation, so neither blocks nor threads change a bit.
+Every engine computes this, bit for bit; docs/numerics.md is the contract. All sums are of integers, or of real numbers in
+an order that depends on nothing but the operation, so neither blocks nor threads change a bit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from asim_fx.ops.config import OpConfig
 from asim_fx.ops.draws import OutputCounters, Seed, output_counters, read_words
 from asim_fx.ops.exact import integer_matmul
 from asim_fx.ops.planes import extract, partial_codes, partial_largest
-from asim_fx.ops.reduction import Block, Reduction
+from asim_fx.ops.reduction import Reduction
 from asim_fx.ops.schedule import ReadPart, Schedule, full_scale, schedule
 from asim_fx.ops.tiles import TileMatrix, tile_matrices
 from asim_fx.ops.votes import vote
@@ -41,9 +41,7 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_byte
         stored = reduction.stored[groups]
         products = [(part, partial_codes(stored, work.stored, part.stored)) for part in work.exact]
         variants = len({(part.stored, part.analog) for part in work.parts})
-        matrices = tile_matrices(
-            stored, None if cells is None else cells[groups], work.stored, config, seed, variants
-        )
+        matrices = tile_matrices(stored, None if cells is None else cells[groups], work.stored, config, seed, variants)
         for block in blocks:
             vectors_block = reduction.streamed(block)
             sums = _Sums()
@@ -123,7 +121,7 @@ def _read_part(
         macs = torch.matmul(plane.to(torch.float64), matrix)
     else:
         macs = integer_matmul(plane, matrix, streamed.largest * work.stored[0].largest)
-    macs = macs.unflatten(2, (len(part.stored), -1))
+    macs = macs.view(*macs.shape[:2], len(part.stored), -1)
     full = full_scale(config, streamed)
     reads = part.reads if words else 1
     averaged = reads if config.plan.vote == "mean" else 1

@@ -20,7 +20,7 @@ def integer_matmul(left: Tensor, right: Tensor, largest_term: int) -> Tensor:
         largest_term: bound on the magnitude of one product of elements.
 
     Returns:
-        float32 where every partial sum fits 24 bits, otherwise float64 (rounded once if the sum itself is beyond 2**53).
+        float32 where every partial sum fits 24 bits, otherwise float64 (rounded once if the sum is beyond 2**53).
     """
     length = left.shape[-1]
     if _float32_is_exact() and length * largest_term < _FLOAT32_EXACT:
@@ -45,5 +45,8 @@ def _in_runs(left: Tensor, right: Tensor, run: int, dtype: torch.dtype, sum_dtyp
 
 
 def _float32_is_exact() -> bool:
-    """Whether float32 products keep 24 bits. TF32 and bfloat16 do not, so a user's choice of them costs time here, not bits."""
+    """Whether float32 products keep 24 bits.
+
+    TF32 and bfloat16 do not, so a user's choice of them costs time here, not bits.
+    """
     return torch.get_float32_matmul_precision() == "highest"

@@ -1,4 +1,4 @@
-"""Straight-through gradients: those of the float operation at the dequantised operands, zero where a static scale clips."""
+"""Straight-through gradients: the float operation's at the dequantised operands, zero where a static scale clips."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from asim_fx.ops.config import Operand, OpConfig
+from asim_fx.ops.config import OpConfig, Operand
 from asim_fx.ops.conv import pad_spatial
 from asim_fx.ops.quantize import Role, clipped, dequantize, quantize
 

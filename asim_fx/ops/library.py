@@ -1,7 +1,7 @@
-"""The operations as ``torch.library`` custom ops: ``asim::conv``, ``asim::linear``, ``asim::matmul`` and their gradients.
+"""The operations as ``torch.library`` custom ops: ``asim::conv``, ``asim::linear``, ``asim::matmul``, with gradients.
 
-So a converted model can be deep-copied, exported and compiled. Configurations travel as canonical strings, the seed and calibrated
-scales as tensors, so that an exported program can be reseeded and recalibrated.
+So a converted model can be deep-copied, exported and compiled. Configurations travel as canonical strings, the seed and
+calibrated scales as tensors, so that an exported program can be reseeded and recalibrated.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from asim_fx.ops.config import loads
 from asim_fx.ops.conv import output_extent
 from asim_fx.ops.draws import Seed
 from asim_fx.ops.gradients import conv_gradients, linear_gradients, matmul_gradients
+from asim_fx.ops.matmul import broadcast_batch
 from asim_fx.ops.operation import simulate_conv, simulate_linear, simulate_matmul
 
 _GEOMETRY = "str config, int[] stride, int[] padding, int[] dilation, int groups"
@@ -32,7 +33,9 @@ def _full_precision(value: Tensor) -> torch.autocast:
 
 
 @torch.library.custom_op(
-    "asim::conv", mutates_args=(), schema=f"(Tensor x, Tensor weight, Tensor rng, Tensor? input_scale, {_GEOMETRY}) -> Tensor"
+    "asim::conv",
+    mutates_args=(),
+    schema=f"(Tensor x, Tensor weight, Tensor rng, Tensor? input_scale, {_GEOMETRY}) -> Tensor",
 )
 def conv(
     x: Tensor,
@@ -131,7 +134,7 @@ def conv_backward(
     schema="(Tensor x, Tensor weight, Tensor rng, Tensor? input_scale, str config) -> Tensor",
 )
 def linear(x: Tensor, weight: Tensor, rng: Tensor, input_scale: Tensor | None, config: str) -> Tensor:
-    """Return a simulated ``x @ weight.T`` without bias; ``x`` is (..., K), ``weight`` (N, K). See ``conv`` for the rest."""
+    """Return a simulated ``x @ weight.T`` without bias; ``x`` is (..., K), ``weight`` (N, K). See ``conv``."""
     with _full_precision(x):
         return simulate_linear(x, weight, loads(config), _seed(rng), input_scale=input_scale)
 
@@ -159,7 +162,9 @@ def linear_backward(
     mutates_args=(),
     schema="(Tensor first, Tensor second, Tensor rng, Tensor? scales, str config, bool stored_first) -> Tensor",
 )
-def matmul(first: Tensor, second: Tensor, rng: Tensor, scales: Tensor | None, config: str, stored_first: bool) -> Tensor:
+def matmul(
+    first: Tensor, second: Tensor, rng: Tensor, scales: Tensor | None, config: str, stored_first: bool
+) -> Tensor:
     """Return a simulated ``first @ second``; batch dimensions broadcast as in ``torch.matmul``.
 
     Args:
@@ -176,14 +181,15 @@ def matmul(first: Tensor, second: Tensor, rng: Tensor, scales: Tensor | None, co
 
 @matmul.register_fake
 def _(first: Tensor, second: Tensor, rng: Tensor, scales: Tensor | None, config: str, stored_first: bool) -> Tensor:
-    batch = torch.broadcast_shapes(first.shape[:-2], second.shape[:-2])
+    batch = broadcast_batch(first.shape, second.shape)
     return first.new_empty((*batch, first.shape[-2], second.shape[-1]))
 
 
 @torch.library.custom_op(
     "asim::matmul_backward",
     mutates_args=(),
-    schema="(Tensor gradient, Tensor first, Tensor second, Tensor? scales, str config, bool stored_first) -> (Tensor, Tensor)",
+    schema="(Tensor gradient, Tensor first, Tensor second, Tensor? scales, str config, bool stored_first)"
+    " -> (Tensor, Tensor)",
 )
 def matmul_backward(
     gradient: Tensor, first: Tensor, second: Tensor, scales: Tensor | None, config: str, stored_first: bool

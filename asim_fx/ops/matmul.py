@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from asim_fx.ops.reduction import Block, Reduction
+
+
+def broadcast_batch(first: Sequence[int], second: Sequence[int]) -> tuple[int, ...]:
+    """Return the batch dimensions of ``first @ second``."""
+    return tuple(torch.broadcast_shapes(first[:-2], second[:-2]))  # type: ignore[no-untyped-call]
 
 
 def matmul_reduction(first: Tensor, second: Tensor, *, stored_first: bool) -> Reduction:
@@ -19,7 +25,7 @@ def matmul_reduction(first: Tensor, second: Tensor, *, stored_first: bool) -> Re
         stored_first: whether the first operand is stored and the second streamed (QK^T); otherwise the other way round.
     """
     rows, columns = first.shape[-2], second.shape[-1]
-    batch = torch.broadcast_shapes(first.shape[:-2], second.shape[:-2])
+    batch = broadcast_batch(first.shape, second.shape)
     groups = math.prod(batch)
     stored, streamed = (first, second) if stored_first else (second, first)
     vectors = streamed.expand(*batch, *streamed.shape[-2:]).reshape(groups, *streamed.shape[-2:])

@@ -1,12 +1,13 @@
 """A standard normal number from one 32-bit word, by table and integer arithmetic alone.
 
-The upper tail's quantile function is tabulated at 64 points in each octave of the tail probability and interpolated linearly in
-fixed point. No logarithm and no cosine runs per draw, so every engine can give the same bits.
+The upper tail's quantile function is tabulated at 64 points in each octave of the tail probability and interpolated
+linearly in fixed point. No logarithm and no cosine runs per draw, so every engine can give the same bits.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from statistics import NormalDist
 
 import torch
@@ -22,7 +23,8 @@ _OCTAVES = 32
 def normal(word: Tensor) -> Tensor:
     """Return a float32 normal number for each word (int64, 0..2**32-1).
 
-    The top bit is the sign. The other 31 bits, m, are the tail probability (2m + 1) / 2**33, so the largest magnitude is 6.36.
+    The top bit is the sign. The other 31 bits, m, are the tail probability (2m + 1) / 2**33, so the largest magnitude
+    is 6.36.
     """
     odd = ((word & 0x7FFFFFFF) << 1) | 1
     # The bits of a float64 are the octave and the place within it: a leading-zero count for every device.
@@ -42,5 +44,5 @@ def _points(device: str) -> tuple[Tensor, Tensor]:
     steps = 2**_POINT_BITS
     tails = [2.0**octave * (1 + point / steps) for octave in range(_OCTAVES) for point in range(steps)]
     knots = [round(-inverse(tail * 2.0**-33) * 2**_FIXED_POINT) for tail in tails] + [0]
-    falls = [here - there for here, there in zip(knots, knots[1:], strict=False)]
+    falls = [here - there for here, there in pairwise(knots)]
     return torch.tensor(knots[:-1], device=device), torch.tensor(falls, device=device)

@@ -40,7 +40,9 @@ def simulate_conv(
     return _finish(reduction, streamed, stored, config, seed, x.dtype)
 
 
-def simulate_linear(x: Tensor, weight: Tensor, config: OpConfig, seed: Seed, *, input_scale: Tensor | None = None) -> Tensor:
+def simulate_linear(
+    x: Tensor, weight: Tensor, config: OpConfig, seed: Seed, *, input_scale: Tensor | None = None
+) -> Tensor:
     """Return ``x @ weight.T`` for ``x`` (..., K) and ``weight`` (N, K) as the hardware computes it, without bias."""
     streamed = quantize(x, config.input, site=config.site, role="input", scale=input_scale)
     stored = quantize(weight, config.weight, site=config.site, role="weight")

@@ -1,7 +1,8 @@
 """Philox4x32-10: four random words for each counter and key.
 
-Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3 (SC 2011). A word depends on nothing but its counter and
-key, so noise does not depend on batch size, block size or thread count. Unsigned 32-bit words live in int64 tensors.
+Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3 (SC 2011). A word depends on nothing but its
+counter and key, so noise does not depend on batch size, block size or thread count. Unsigned 32-bit words live in int64
+tensors.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from asim_fx.ops.config import Operand, OpConfig
+from asim_fx.ops.config import OpConfig, Operand
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ def extract(codes: Tensor, plane: Plane) -> Tensor:
     """Return one plane of int32 ``codes`` as float32 integers (the dtype that matrix multiplies are fast in)."""
     if plane.whole:
         return codes.to(torch.float32)
-    bits = codes >> plane.first if plane.first else codes
-    return (bits & (2**plane.width - 1)).to(torch.float32)
+    bits: Tensor = (codes >> plane.first) & (2**plane.width - 1)
+    return bits.to(torch.float32)
 
 
 def partial_codes(codes: Tensor, planes: Sequence[Plane], chosen: Iterable[int]) -> Tensor:

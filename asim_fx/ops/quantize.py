@@ -51,10 +51,8 @@ def quantize(value: Tensor, operand: Operand, *, site: str, role: Role, scale: T
     """
     real = value.detach().to(torch.float32).contiguous()
     largest = _largest(real, operand, site, role)
-    if operand.scale == "static":
-        used = _calibrated(scale, site, role).to(real.device)
-    else:
-        used = largest + SCALE_FLOOR
+    static = operand.scale == "static"
+    used = _calibrated(scale, site, role).to(real.device) if static else largest + SCALE_FLOOR
     codes = torch.abs(real) if operand.signed else real.clone()
     by_sample = samples_of(codes, operand.layout) if used.dim() and operand.layout else None
     # The divisor is a tensor on the device: CUDA multiplies by the reciprocal of a Python number.

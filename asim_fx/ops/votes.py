@@ -15,7 +15,8 @@ def vote(codes: Sequence[Tensor], how: VoteRule) -> Tensor:
 
     Args:
         codes: one tensor for each read, all of one shape.
-        how: ``mode``: the most common, ties to the smallest. ``median``: the lower middle of an even number. ``mean``: not rounded.
+        how: ``mode``: the most common, ties to the smallest. ``median``: the lower middle of an even number. ``mean``:
+            not rounded.
     """
     if len(codes) == 1:
         return codes[0]

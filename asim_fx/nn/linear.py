@@ -1,0 +1,22 @@
+"""A linear layer on compute-in-memory arrays."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from asim_fx.nn.module import CimModule
+from asim_fx.ops import library as _library  # noqa: F401  (registers torch.ops.asim)
+
+
+class CimLinear(CimModule):
+    """Simulated linear layer, called as ``module(x, weight, bias, rng)``."""
+
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None, rng: Tensor) -> Tensor:
+        """Return ``x @ weight.T + bias`` for ``x`` (..., K); ``rng`` is int64 [seed, first sample]."""
+        if self.in_float:
+            self._observe(self.input_scale, x, self.config.input, "input")
+            return F.linear(x, weight, bias)
+        y: Tensor = torch.ops.asim.linear(x, weight, rng, self.input_scale, self.config_text)
+        return y if bias is None else y + bias
