@@ -104,11 +104,8 @@ def open_journal(
         return Journal({}, None)
     head = {"format": FORMAT, **header}
     try:
-        filled = path.exists() and path.stat().st_size > 0
-        if filled and not (resume or overwrite):
-            msg = f"{path} already holds results"
-            raise UsageError(msg, hint="--resume goes on with it, --overwrite starts anew")
-        if filled and resume:
+        check_unused(path, resume=resume, overwrite=overwrite)
+        if resume and _holds_results(path):
             finished, complete = _read(path, head)
             stream = path.open("r+", encoding="utf-8")
             stream.truncate(complete)
@@ -123,6 +120,21 @@ def open_journal(
     if complete == 0:
         _write_line(stream, head)
     return Journal(finished, stream)
+
+
+def check_unused(path: Path, *, resume: bool = False, overwrite: bool = False) -> None:
+    """Refuse a file that holds results unless they are to be used or thrown away.
+
+    Raises:
+        UsageError: it does.
+    """
+    if _holds_results(path) and not (resume or overwrite):
+        msg = f"{path} already holds results"
+        raise UsageError(msg, hint="--resume goes on with it, --overwrite starts anew")
+
+
+def _holds_results(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def _write_line(stream: IO[str], value: Mapping[str, Any]) -> None:

@@ -76,9 +76,7 @@ def build_model(
     target = resolve_device(device)
     kwargs = dict(model_kwargs) if isinstance(model_kwargs, Mapping) else parse_model_kwargs(model_kwargs)
     kind, bare = parse_name(name)
-    request = ModelRequest(
-        bare, pretrained, num_classes, input_size, kwargs, has_checkpoint=checkpoint is not None
-    )
+    request = ModelRequest(bare, pretrained, num_classes, input_size, kwargs, has_checkpoint=checkpoint is not None)
     with _seeded(seed):
         built = _BUILDERS[kind](request)
     model = built.model.eval()
@@ -93,7 +91,7 @@ def build_model(
         input_size=size,
         num_classes=num_classes,
         model_kwargs=kwargs,
-        data_config=_data_config(built.data_config, size),
+        data_config=fit_data_config(built.data_config, size),
         aliases=find_aliases(model),
     )
     return BuiltModel(model.to(target), source)
@@ -167,22 +165,25 @@ def find_aliases(model: nn.Module) -> dict[str, tuple[str, ...]]:
     return aliases
 
 
+def fit_data_config(config: Mapping[str, Any], size: ImageSize) -> dict[str, Any]:
+    """Return a data configuration for images of this size, as plain JSON values.
+
+    Args:
+        config: with the keys of ``timm.data.resolve_data_config``.
+        size: channels, height, width.
+    """
+    fitted = {**config, "input_size": size}
+    for key in ("mean", "std"):
+        if len(fitted[key]) != size[0]:  # statistics of three colours, and a model for something else: their average
+            fitted[key] = (round(fmean(fitted[key]), 4),) * size[0]
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in fitted.items()}
+
+
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
-
-
-def _data_config(config: Mapping[str, Any], size: ImageSize) -> dict[str, Any]:
-    """Return a library's configuration for images of this size, as plain JSON values."""
-    fitted = {**config, "input_size": size}
-    for key in ("mean", "std"):
-        if (
-            len(fitted[key]) != size[0]
-        ):  # statistics of three colours, and a model for something else: their average
-            fitted[key] = (round(fmean(fitted[key]), 4),) * size[0]
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in fitted.items()}
 
 
 def _takes_shape(model: nn.Module, size: ImageSize) -> bool:
@@ -210,9 +211,5 @@ def _check_takes(model: nn.Module, size: ImageSize, name: str, *, asked: bool) -
                 model(torch.zeros(2, *size))
         except Exception as error:  # as above
             msg = f"{name} does not take images of {'x'.join(map(str, size))}: {first_line(error)}"
-            hint = (
-                "leave out --input-size for the model's own"
-                if asked
-                else "give its own by --input-size C H W"
-            )
+            hint = "leave out --input-size for the model's own" if asked else "give its own by --input-size C H W"
             raise ModelError(msg, hint=hint) from error

@@ -18,6 +18,7 @@ from asim_fx.errors import DataError, InputError
 from asim_fx.fingerprint import fingerprint
 from asim_fx.journal import BatchKey, BatchResult, Journal, Variant, open_journal
 from asim_fx.metrics import Estimate, estimate_over_images, estimate_over_seeds
+from asim_fx.passes.lower_sites import RNG
 
 Progress = Callable[[int, int | None], None]
 """Called with finished batches and all batches, over all variants; None where the number is not known."""
@@ -131,9 +132,10 @@ def simulate(
 def model_identity(converted: ConvertedModel) -> str:
     """Return a hash of what a converted model computes: its graphs, its sites and its weights, not its seed."""
     digest = hashlib.sha256(fingerprint(converted.graph_modules).encode())
-    for name, parameter in converted.body.named_parameters():
-        digest.update(name.encode())
-        digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    for name, tensor in sorted(converted.body.state_dict().items()):
+        if name.rpartition(".")[2] != RNG:
+            digest.update(name.encode())
+            digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

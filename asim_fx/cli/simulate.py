@@ -1,0 +1,172 @@
+"""asim-simulate: measure the accuracy of a converted model on labelled images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asim_fx.errors import InterruptedRunError, UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from asim_fx.metrics import Estimate
+    from asim_fx.simulation import SimulationResult, VariantResult
+
+HELP = """Measure the accuracy of the converted model in DIR (asim-convert -o DIR) on labelled images.
+
+Prints top-1 and top-5 of the float model (with --baseline), of the ideal integer model and of the simulated hardware,
+with 95 % intervals: over seeds where there are several, over images otherwise.
+
+--data is `digits`, a folder with a sub-folder for each class, or a data set of timm (torch/cifar10, hfds/NAME,
+wds/...)."""
+
+_NAMES = {"float": "float model", "integer": "ideal integer model", "hardware": "simulated hardware"}
+
+
+def simulate(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The converted model.", show_default=False)],
+    data: Annotated[str, typer.Option(metavar="SOURCE", help="The images.", show_default=False)],
+    data_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where a named data set lies, or is put.")
+    ] = None,
+    split: Annotated[str, typer.Option(metavar="NAME", help="Part of the data.")] = "validation",
+    batch_size: Annotated[int, typer.Option("--batch-size", "-b", metavar="N", min=1, help="Images in a batch.")] = 64,
+    workers: Annotated[
+        int, typer.Option("--workers", "-j", metavar="N", min=0, help="Processes that decode images.")
+    ] = 2,
+    num_samples: Annotated[int | None, typer.Option(metavar="N", min=1, help="Take only the first N images.")] = None,
+    seeds: Annotated[str, typer.Option(metavar="S", help="Of the noise: 0:5 is 0 to 4; also 3, or 0,2,5.")] = "0",
+    baseline: Annotated[bool, typer.Option("--baseline", help="Run the float model too.")] = False,
+    device: Annotated[str, typer.Option(metavar="D", help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    results_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write each finished batch as a line of JSON.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what the results file holds.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Throw away what the results file holds.")] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="PKG.MODULE:FACTORY", help="The original model, where it came from your own code."),
+    ] = None,
+    model_kwargs: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="Argument of that factory. Repeatable.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Measure the accuracy of a converted model."""
+    numbers = parse_seeds(seeds)
+    _check_results_options(results_file, resume=resume, overwrite=overwrite)
+    from asim_fx.cli.console import progress_bar, stdout
+
+    with progress_bar() as bar:
+        task = bar.add_task("loading", total=None)
+        from asim_fx.cli.loading import load_artifact
+        from asim_fx.data import open_data
+        from asim_fx.devices import resolve_device
+        from asim_fx.simulation import simulate as run
+
+        target = resolve_device(device)
+        loaded = load_artifact(directory, model, model_kwargs or ())
+        source = open_data(
+            data,
+            config=loaded.data_config,
+            data_dir=data_dir,
+            split=split,
+            batch_size=batch_size,
+            workers=workers,
+            num_samples=num_samples,
+        )
+        try:
+            result = run(
+                loaded.converted,
+                source,
+                seeds=numbers,
+                baseline=baseline,
+                device=target,
+                results_file=results_file,
+                resume=resume,
+                overwrite=overwrite,
+                progress=lambda done, total: bar.update(task, description="simulating", completed=done, total=total),
+            )
+        except KeyboardInterrupt as interrupt:
+            raise _interrupted(results_file) from interrupt
+    if as_json:
+        typer.echo(json.dumps(result.to_json(), indent=2))
+    else:
+        stdout().print(f"[bold]{result.model}[/] on [bold]{result.spec}[/]; {result.data}; {result.device}")
+        stdout().print(result_table(result))
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Return the seeds that ``0:5`` (0 to 4), ``3`` or ``0,2,5`` means, each once.
+
+    Raises:
+        UsageError: it means none.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, colon, end = part.partition(":")
+        try:
+            seeds += range(int(first or 0), int(end)) if colon else [int(part)]
+        except ValueError as error:
+            msg = f"--seeds: {text!r} is no list of seeds"
+            raise UsageError(msg, hint="for example 0:5 (0 to 4), 3, or 0,2,5") from error
+    if not seeds or min(seeds) < 0:
+        msg = f"--seeds: {text!r} holds no seed, or one below 0"
+        raise UsageError(msg, hint="for example 0:5 (0 to 4), 3, or 0,2,5")
+    return tuple(dict.fromkeys(seeds))
+
+
+def result_table(result: SimulationResult) -> Table:
+    """Return one line for each variant."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("")
+    for name in ("top-1 %", "95 % interval", "top-5 %", "95 % interval", "images/s"):
+        table.add_column(name, justify="right")
+    table.add_column("interval over")
+    for variant in result.variants:
+        table.add_row(*_cells(variant))
+    return table
+
+
+def _cells(variant: VariantResult) -> tuple[str, ...]:
+    return (
+        _NAMES[variant.variant],
+        *_estimate(variant.top1),
+        *(("", "") if variant.top5 is None else _estimate(variant.top5)),
+        f"{variant.images_per_second:.1f}",
+        variant.top1.interval,
+    )
+
+
+def _estimate(estimate: Estimate) -> tuple[str, str]:
+    return f"{estimate.mean:.2f}", f"{estimate.low:.2f} - {estimate.high:.2f}"
+
+
+def _check_results_options(results_file: Path | None, *, resume: bool, overwrite: bool) -> None:
+    """Say at once what would otherwise be said after the model was loaded."""
+    if results_file is None:
+        if resume or overwrite:
+            msg = f"{'--resume' if resume else '--overwrite'} needs --results-file"
+            raise UsageError(msg)
+        return
+    if resume and overwrite:
+        msg = "--resume and --overwrite exclude each other"
+        raise UsageError(msg)
+    from asim_fx.journal import check_unused
+
+    check_unused(results_file, resume=resume, overwrite=overwrite)
+
+
+def _interrupted(results_file: Path | None) -> InterruptedRunError:
+    if results_file is None:
+        return InterruptedRunError("interrupted; nothing is kept", hint="--results-file FILE keeps finished batches")
+    return InterruptedRunError(
+        f"interrupted; the finished batches are in {results_file}", hint="the same command with --resume goes on"
+    )
