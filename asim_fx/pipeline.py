@@ -29,6 +29,8 @@ class Fact(StrEnum):
     CAPTURED = auto()
     FLAT = auto()
     NO_SDPA = auto()
+    CANONICAL = auto()
+    ROLES = auto()
     NO_NOOPS = auto()
     STATIC_WEIGHTS = auto()
     FOLDED = auto()

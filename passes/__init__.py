@@ -11,6 +11,7 @@ from asim_fx.passes.fold_constants import fold_constants
 from asim_fx.passes.infer_sign import infer_sign
 from asim_fx.passes.inline_regions import inline_regions
 from asim_fx.passes.lower_sites import lower_sites
+from asim_fx.passes.mark_attention import mark_attention
 from asim_fx.passes.partition_hybrid import partition_hybrid
 from asim_fx.passes.remove_noops import remove_noops
 from asim_fx.passes.resolve_rules import resolve_rules
@@ -24,6 +25,7 @@ ANALYSIS_PIPELINE = (
     inline_regions,
     decompose_attention,
     canonicalize_matmuls,
+    mark_attention,
     remove_noops,
     # Weights become constants. Weight standardisation must be folded before batch norm can be.
     fold_constants,

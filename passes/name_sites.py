@@ -1,0 +1,66 @@
+"""The qualified name of a site: the owner of its weight, or the module that makes the call and a role."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+
+from torch.fx import Node
+
+from asim_fx.graph_edit import owner_of, packet_of
+from asim_fx.ir import annotation_of
+from asim_fx.macs import aten
+
+_FOLDED = re.compile(r"_folded(_\d+)?$")
+_SUFFIX = re.compile(r"(^|[._])weight$")
+_RECURRENT = frozenset({aten.lstm, aten.gru, aten.rnn_tanh, aten.rnn_relu})
+_CELLS = frozenset({aten.lstm_cell, aten.gru_cell, aten.rnn_tanh_cell, aten.rnn_relu_cell})
+
+
+def name_sites(nodes: Iterable[Node], dynamic: frozenset[Node], prefix: str) -> dict[Node, tuple[str, str]]:
+    """Return for each node its site's name and the module that makes the call, both qualified.
+
+    Functional products of one module are counted in graph order (``attn.matmul_0``, ``attn.matmul_1``), from 0 at each call of
+    that module, so that a repeated module repeats its names.
+    """
+    names = {}
+    counts: dict[tuple[str, int, str], int] = defaultdict(int)
+    for node in nodes:
+        owner, call = owner_of(node)
+        name = _from_weight(node, dynamic)
+        if name is None:
+            word = annotation_of(node).role or _word(node)
+            name = _joined(owner, word)
+            if annotation_of(node).role is None and packet_of(node) not in _RECURRENT | _CELLS:
+                number = counts[owner, call, word]
+                counts[owner, call, word] += 1
+                name = f"{name}_{number}"
+        names[node] = (_joined(prefix, name) or _word(node), _joined(prefix, owner))
+    return names
+
+
+def _joined(*parts: str) -> str:
+    return ".".join(part for part in parts if part)
+
+
+def _from_weight(node: Node, dynamic: frozenset[Node]) -> str | None:
+    """Return the owner of the weight; the empty string where the weight is the model's own."""
+    if packet_of(node) in _RECURRENT | _CELLS:
+        return owner_of(node)[0] or None
+    weights = [node.args[1]] if packet_of(node) is not aten.matmul else [node.args[1], node.args[0]]
+    for weight in weights:
+        if isinstance(weight, Node) and weight not in dynamic:
+            while weight.op != "get_attr" and weight.all_input_nodes:
+                weight = weight.all_input_nodes[0]
+            if weight.op == "get_attr" and not str(weight.target).endswith("folded_constant"):
+                return _SUFFIX.sub("", _FOLDED.sub("", str(weight.target)))
+    return None
+
+
+def _word(node: Node) -> str:
+    packet = packet_of(node)
+    name = str(getattr(packet, "__name__", packet))
+    if name.startswith("conv"):
+        return "conv"
+    return {"linear": "linear", "matmul": "matmul"}.get(name, name)
