@@ -104,9 +104,9 @@ def convert(
 def _print(report: MappingReport, how: ReportFormat) -> None:
     if how is ReportFormat.TABLE:
         from asim_fx.cli.console import stdout
-        from asim_fx.report.table import report_table
+        from asim_fx.report.table import print_report
 
-        stdout().print(report_table(report))
+        print_report(report, stdout())
     else:
         from asim_fx.report.files import render
 

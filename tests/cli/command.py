@@ -1,0 +1,40 @@
+"""Run a command in this process, as the shell would."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from asim_fx.cli import main
+
+ENTRIES: dict[str, Callable[[], None]] = {
+    "asim": main.run,
+    "asim-convert": main.run_convert,
+    "asim-simulate": main.run_simulate,
+    "asim-spec": main.run_spec,
+}
+
+
+@dataclass(frozen=True)
+class Finished:
+    code: int
+    out: str
+    err: str
+
+
+def run(capsys: pytest.CaptureFixture[str], command: str, *arguments: object) -> Finished:
+    """Run ``command`` with ``arguments``; return its exit code and what it printed."""
+    capsys.readouterr()
+    argv, sys.argv = sys.argv, [command, *map(str, arguments)]
+    try:
+        ENTRIES[command]()
+        code = 0
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    finally:
+        sys.argv = argv
+    captured = capsys.readouterr()
+    return Finished(code, captured.out, captured.err)

@@ -1,0 +1,46 @@
+"""Small models and specs that many tests use."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class SmallNet(nn.Module):
+    """A convolution with batch norm, a depthwise one, attention by SDPA, and a classifier: 8x8 images, 2 channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(2, 8, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+        self.depthwise = nn.Conv2d(8, 8, 3, padding=1, groups=8, stride=2)
+        self.qkv = nn.Linear(8, 24)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.norm(self.stem(x)))
+        x = F.relu(self.depthwise(x))
+        x = x.flatten(2).transpose(1, 2)
+        batch, tokens, _ = x.shape
+        q, k, v = self.qkv(x).reshape(batch, tokens, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+        x = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, tokens, 8)
+        return self.head(x.mean(1))
+
+
+@pytest.fixture(scope="session")
+def small_net() -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = SmallNet()
+        for parameter in model.parameters():
+            nn.init.normal_(parameter, std=0.3)
+        nn.init.uniform_(model.norm.running_mean, -0.2, 0.2)
+        nn.init.uniform_(model.norm.running_var, 0.5, 1.5)
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def images() -> Tensor:
+    return torch.randn(5, 2, 8, 8, generator=torch.Generator().manual_seed(1))

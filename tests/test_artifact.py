@@ -1,0 +1,116 @@
+"""Artifacts: what is saved comes back the same, and what was changed is refused."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import asim_fx
+from asim_fx.errors import ArtifactError, OutputError
+
+
+@pytest.fixture
+def folder(small_net: nn.Module, images: Tensor, tmp_path: Path) -> Path:
+    asim_fx.convert(small_net, "generic-255x8b", images, seed=7).save(tmp_path / "chip")
+    return tmp_path / "chip"
+
+
+def test_a_loaded_model_gives_the_same_bits(folder: Path, small_net: nn.Module, images: Tensor) -> None:
+    expected = asim_fx.convert(small_net, "generic-255x8b", images, seed=7)
+    loaded = asim_fx.load(folder, model=small_net)
+    assert torch.equal(loaded(images), expected(images))
+    assert loaded.report.totals == expected.report.totals
+
+
+def test_weights_come_from_the_artifact(folder: Path, small_net: nn.Module, images: Tensor) -> None:
+    import copy
+
+    other = copy.deepcopy(small_net)
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight.zero_()
+    expected = asim_fx.load(folder, model=small_net)(images)
+    assert torch.equal(asim_fx.load(folder, model=other)(images), expected)
+
+
+def test_nothing_in_it_is_pickled(folder: Path) -> None:
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"manifest.json", "hwspec.yaml", "model.safetensors", "report.json", "report.html"}
+    for path in folder.iterdir():
+        with pytest.raises((pickle.UnpicklingError, ValueError, EOFError, KeyError, IndexError, AttributeError)):
+            pickle.loads(path.read_bytes())
+
+
+def test_the_spec_is_kept_verbatim(folder: Path) -> None:
+    shipped = Path(asim_fx.__file__).parents[1] / "hwspecs" / "generic-255x8b.yaml"
+    assert (folder / "hwspec.yaml").read_text() == shipped.read_text()
+
+
+def test_a_python_model_must_be_given_again(folder: Path) -> None:
+    with pytest.raises(ArtifactError, match="must be given again"):
+        asim_fx.load(folder)
+
+
+@pytest.mark.parametrize("name", ["hwspec.yaml", "model.safetensors", "report.json"])
+def test_a_changed_file_is_refused(folder: Path, small_net: nn.Module, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[-2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(ArtifactError, match=f"{name} was changed"):
+        asim_fx.load(folder, model=small_net)
+
+
+def test_a_missing_file_is_refused(folder: Path, small_net: nn.Module) -> None:
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ArtifactError, match=r"model\.safetensors is missing"):
+        asim_fx.load(folder, model=small_net)
+
+
+def test_another_model_is_refused(folder: Path) -> None:
+    other = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(), nn.Linear(144, 5))
+    with pytest.raises(ArtifactError, match="another model"):
+        asim_fx.load(folder, model=other)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99}', '{"format": 1}', '{"format": 1, "files": {}}'])
+def test_a_broken_manifest_is_refused(folder: Path, small_net: nn.Module, content: str) -> None:
+    (folder / "manifest.json").write_text(content)
+    with pytest.raises(ArtifactError):
+        asim_fx.load(folder, model=small_net)
+
+
+def test_a_manifest_that_lost_a_field_is_refused(folder: Path, small_net: nn.Module) -> None:
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for field in manifest:
+        path.write_text(json.dumps({key: value for key, value in manifest.items() if key != field}))
+        with pytest.raises(ArtifactError):
+            asim_fx.load(folder, model=small_net)
+
+
+def test_files_outside_the_folder_are_not_read(folder: Path, small_net: nn.Module) -> None:
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["files"]["../../etc/hostname"] = "0" * 64
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match="hostname is missing"):
+        asim_fx.load(folder, model=small_net)
+
+
+def test_a_folder_of_something_else_is_kept(small_net: nn.Module, images: Tensor, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    converted = asim_fx.convert(small_net, "ideal", images)
+    with pytest.raises(OutputError, match="no artifact"):
+        converted.save(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_an_earlier_artifact_is_replaced(folder: Path, small_net: nn.Module, images: Tensor) -> None:
+    asim_fx.convert(small_net, "ideal", images).save(folder)
+    assert asim_fx.load(folder, model=small_net).recipe.spec.name == "ideal"
+    assert [path.name for path in folder.parent.iterdir()] == ["chip"]
