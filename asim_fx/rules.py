@@ -188,11 +188,7 @@ def _explain(spec: HardwareSpec, index: int, sites: Sequence[OpSite]) -> Unmatch
         nearest = _nearest_names(rule.match, sites)
     elif not of_kind:
         kinds = ", ".join(sorted({site.kind.value for site in named}))
-        because = (
-            f"the {len(named)} sites of that name are of kind {kinds}"
-            if rule.match.name
-            else f"the sites are of kind {kinds}"
-        )
+        because = f"the sites{' of that name' if rule.match.name else ''} are of kind {kinds}"
     elif not any(_where_holds(rule.match.where, site) for site in of_kind):
         because = f"none of the {len(of_kind)} sites that match otherwise meets its numeric conditions"
     else:
@@ -201,14 +197,17 @@ def _explain(spec: HardwareSpec, index: int, sites: Sequence[OpSite]) -> Unmatch
 
 
 def _nearest_names(match: Match, sites: Sequence[OpSite]) -> tuple[str, ...]:
-    """Return names, or modules that hold sites, that look like a selector without its ``**``."""
-    known: dict[str, None] = {}
-    for site in sites:
-        parts = site.name.split(".")
-        known |= dict.fromkeys([site.name, *(".".join(parts[:length]) for length in range(1, len(parts)))])
-        known |= dict.fromkeys(sorted(site.aliases))
+    """Return what looks like a selector without its stars: modules where it ends in ``**``, else sites."""
+    names = dict.fromkeys(site.name for site in sites)
+    modules = dict.fromkeys(module for name in names for module in _modules_around(name))
     found: list[str] = []
     for selector in _names(match):
         wanted = selector.removeprefix("re:").strip("*.^$") or selector
-        found += get_close_matches(wanted, known, n=_MOST_NEAREST, cutoff=0.5)
+        known = [f"{module}.**" for module in modules] if selector.endswith(".**") else [*names]
+        found += get_close_matches(f"{wanted}.**" if selector.endswith(".**") else wanted, known, _MOST_NEAREST, 0.5)
     return tuple(dict.fromkeys(found))[:_MOST_NEAREST]
+
+
+def _modules_around(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:length]) for length in range(1, len(parts))]

@@ -20,7 +20,7 @@ MacroName = Annotated[str, Field(pattern=r"^[^\s.]+$")]
 Percent = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 OpName = Literal["conv", "linear", "qk", "av", "matmul"]
 ScaleMode = Literal["dynamic", "sample", "static"]
-Signed = Literal["auto", True, False]
+Signed = Literal["auto"] | bool  # not a Literal of booleans: that would take 1 for true
 
 
 class SpecModel(BaseModel):
@@ -226,7 +226,7 @@ class Rule(Settings):
 class HardwareSpec(SpecModel):
     """The whole document."""
 
-    version: Literal[1] = Field(description="Version of this format.")
+    version: Annotated[int, Field(ge=1, le=1)] = Field(description="Version of this format.")
     name: str = Field(description="Name of the chip, for reports.")
     description: str = Field("", description="One sentence about the chip.")
     macros: dict[MacroName, Macro] = Field(description="The arrays of the chip, by name.")

@@ -29,6 +29,8 @@ def _one_in_words(field: JsonSchema, root: JsonSchema) -> str:
     if constants is not None:
         return _either([f"`{constant_text(constant)}`" for constant in constants])
     match field.get("type"):
+        case "integer" if field.get("minimum") == field.get("maximum") is not None:
+            return f"`{field['minimum']}`"
         case "integer":
             return "a whole number" + _limits(field)
         case "number":

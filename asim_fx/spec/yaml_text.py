@@ -14,6 +14,7 @@ from ruamel.yaml.reader import ReaderError
 from asim_fx.errors import SpecIssue
 
 _MERGE = "tag:yaml.org,2002:merge"
+_PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _QUOTABLE = re.compile("alias|'@'")
 _MOST_NODES = 100_000
 """Far more than any spec has; aliases of aliases could otherwise stand for more than memory holds."""
@@ -60,7 +61,7 @@ def read_yaml(text: str, name: str) -> YamlDocument:
         document.add_issue(line, "", f"this is not YAML: {words}{hint}")
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        document.add_issue(line, "", f"this is not YAML: the character {error.character!r} is not allowed")
+        document.add_issue(line, "", f"this is not YAML: the character U+{error.character:04X} is not allowed")
     else:
         if root is not None:
             document.data = _Builder(document).build(root, "")
@@ -99,6 +100,8 @@ class _Builder:
             return None
         self.open.append(node)
         try:
+            if not isinstance(node, ScalarNode) and node.tag not in _PLAIN_TAGS:
+                self._issue(node, path, f"the tag `{node.tag}` is not known; a spec holds only data")
             if isinstance(node, MappingNode):
                 return self._mapping(node, path)
             if isinstance(node, SequenceNode):
