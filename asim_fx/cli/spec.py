@@ -12,6 +12,7 @@ from asim_fx.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rich.console import JustifyMethod
     from rich.table import Table
 
     from asim_fx.ir import OpSite
@@ -28,6 +29,10 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=V", help="Change a field of the spec. Repeatable.")
 ]
 
+_WRAPPED = {"description", "noise, % of full scale", "also"}
+_PIPE_WIDTH = 1000
+"""A pipe has no edge to wrap at; a table is as wide as its words."""
+
 
 @app.command("list")
 def list_specs(
@@ -41,8 +46,6 @@ def list_specs(
         rows = [{"name": spec.name, "description": spec.description, "macros": list(spec.macros)} for spec in specs]
         typer.echo(json.dumps(rows, indent=2))
         return
-    from asim_fx.cli.console import stdout
-
     table = _table("name", "rows", "ADC", "noise, % of full scale", "description")
     for spec in specs:
         macros = spec.macros.values()
@@ -53,7 +56,7 @@ def list_specs(
             "\n".join(_noise_in_words(macro) for macro in macros),
             spec.description,
         )
-    stdout().print(table)
+    _print(table)
 
 
 @app.command()
@@ -119,8 +122,6 @@ def sites(
     if as_json:
         typer.echo(json.dumps([_site_record(site) for site in found], indent=2))
         return
-    from asim_fx.cli.console import stdout
-
     table = _table("name", "op", "k", "n", "groups", "kernel", "stride", "MACs", "also")
     for site in found:
         record = _site_record(site)
@@ -129,7 +130,7 @@ def sites(
             f"{site.macs:,}",
             " ".join(sorted(site.aliases)),
         )
-    stdout().print(table)
+    _print(table)
 
 
 def _selection(name: str | None, op: str | None) -> Callable[[OpSite], bool]:
@@ -172,9 +173,18 @@ def _table(*columns: str) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD)
     for column in columns:
-        is_number = column in {"rows", "k", "n", "groups", "MACs"}
-        table.add_column(column, justify="right" if is_number else "left", no_wrap=is_number or column == "name")
+        justify: JustifyMethod = "right" if column in {"rows", "k", "n", "groups", "MACs"} else "left"
+        table.add_column(column, justify=justify, no_wrap=column not in _WRAPPED)
     return table
+
+
+def _print(table: Table) -> None:
+    from asim_fx.cli.console import stdout
+
+    console = stdout()
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    console.print(table)
 
 
 def _adc_in_words(macro: Macro) -> str:

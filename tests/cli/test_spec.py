@@ -23,6 +23,11 @@ def test_list(capsys: Capture):
     )
 
 
+def test_a_pipe_gets_whole_lines(capsys: Capture):
+    (line,) = [line for line in run(capsys, "asim-spec", "list").out.splitlines() if "256x7b" in line]
+    assert line.rstrip().endswith(load_spec("generic-256x7b-hybrid").description)
+
+
 def test_list_as_json(capsys: Capture):
     assert [spec["name"] for spec in json.loads(run(capsys, "asim-spec", "list", "--json").out)][-1] == "ideal"
 
