@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.fx import GraphModule, Node
 
-from asim_fx.ir import OpKind, SitePlan, Target, iter_plans
+from asim_fx.ir import OpKind, OpSite, SitePlan, Target, iter_plans
 from asim_fx.nn import CimConv, CimLinear, CimMatmul
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
 from asim_fx.pipeline import Fact, PassContext, graph_pass
@@ -75,7 +75,8 @@ def op_config(plan: SitePlan) -> OpConfig:
     if plan.bits is None:
         raise AssertionError(site.name)
     scale = "tensor" if settings.scale == "dynamic" else settings.scale
-    weight_scale = "tensor" if site.static_weight else scale
+    # A weight is one tensor whatever the batch; CimMatmul wants both scales static or neither.
+    weight_scale = "tensor" if site.static_weight and not (scale == "static" and _is_matmul(site)) else scale
     if plan.tiles is None:
         step, read = site.k, ReadEffects(rows=site.k)
     else:
@@ -89,6 +90,10 @@ def op_config(plan: SitePlan) -> OpConfig:
         read=read,
         layout=site.layout,
     )
+
+
+def _is_matmul(site: OpSite) -> bool:
+    return site.kind not in (OpKind.CONV, OpKind.LINEAR)
 
 
 def _read_effects(plan: SitePlan) -> ReadEffects:

@@ -109,7 +109,7 @@ def test_state_dict_keeps_the_models_keys(small_net: nn.Module, images: Tensor) 
 def test_a_rule_that_matches_nothing_names_the_nearest(small_net: nn.Module, images: Tensor, tmp_path) -> None:
     file = tmp_path / "chip.yaml"
     file.write_text("version: 1\nname: c\nmacros: {m: {}}\nrules:\n  - {match: {name: heads}, target: float}\n")
-    with pytest.raises(PlanError, match=r"chip\.yaml:5: rules\[0\].*nearest: head"):
+    with pytest.raises(PlanError, match=r"chip\.yaml:5: rules\[0\].*nearest names: head"):
         asim_fx.convert(small_net, file, images)
 
 
