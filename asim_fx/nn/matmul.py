@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from asim_fx.errors import UsageError
 from asim_fx.nn.module import CimModule, unknown_scale
 from asim_fx.ops import library as _library  # noqa: F401  (registers torch.ops.asim)
 from asim_fx.ops.config import OpConfig
@@ -17,16 +16,10 @@ class CimMatmul(CimModule):
     Args:
         config: what is simulated; ``input`` is the streamed operand, ``weight`` the stored one.
         stored_first: whether the first operand is stored (QK^T: Q) rather than the second.
-
-    Raises:
-        UsageError: only one of the operands has a static scale.
     """
 
     def __init__(self, config: OpConfig, stored_first: bool = False) -> None:
         super().__init__(config)
-        if (config.input.scale == "static") != (config.weight.scale == "static"):
-            message = f"site {config.site}: both operands of a matmul have a static scale, or neither"
-            raise UsageError(message)
         self.stored_first = stored_first
         self.weight_scale: Tensor | None
         self.register_buffer("weight_scale", unknown_scale(config.weight))
@@ -38,11 +31,17 @@ class CimMatmul(CimModule):
             self._observe(self.input_scale, streamed, self.config.input, "input")
             self._observe(self.weight_scale, stored, self.config.weight, "weight")
             return torch.matmul(a, b)
-        scales = None
-        if self.input_scale is not None and self.weight_scale is not None:
-            scales = torch.stack((self.input_scale, self.weight_scale))
+        scales = self._scales(a)
         y: Tensor = torch.ops.asim.matmul(a, b, rng, scales, self.config_text, self.stored_first)
         return y
+
+    def _scales(self, like: Tensor) -> Tensor | None:
+        """Return the calibrated scales [streamed, stored], NaN for an operand that needs none."""
+        if self.input_scale is None and self.weight_scale is None:
+            return None
+        unknown = torch.full((), float("nan"), device=like.device)
+        scales = (self.input_scale, self.weight_scale)
+        return torch.stack([unknown if scale is None else scale for scale in scales])
 
     def extra_repr(self) -> str:
         """Return the configuration in one line."""

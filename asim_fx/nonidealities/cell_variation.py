@@ -15,8 +15,8 @@ GRID_BITS = 20
 def vary_cells(bits: Tensor, cells: Tensor, percent: float, key: tuple[int, int]) -> Tensor:
     """Return the strengths of the stored bits: bit + N(0, (percent/100)**2), float64 on the grid.
 
-    Every physical cell has its own draw, one for each (group, row, output, stored plane) of the site, whether it stores 0
-    or 1.
+    Every physical cell has its own draw, one for each (group, row, output, stored plane) of the site, whether it stores
+    0 or 1.
 
     Args:
         bits: 0 or 1, float, (..., planes).

@@ -18,7 +18,7 @@ def output_extent(size: int, kernel: int, stride: int, before: int, after: int, 
 
 
 def pad_spatial(value: Tensor, padding: Sequence[int]) -> Tensor:
-    """Return ``value`` with zeros around it; ``padding`` is (before, after) of each spatial dimension, in their order."""
+    """Return ``value`` with zeros around it; ``padding`` is (before, after) of each spatial dimension, in order."""
     if not any(padding):
         return value
     pairs = [padding[2 * axis : 2 * axis + 2] for axis in range(len(padding) // 2)]

@@ -1,7 +1,7 @@
 """The plain engine: one simulated operation in readable torch, on any device, in bounded memory.
 
-Every engine computes this, bit for bit; docs/numerics.md is the contract. All sums are of integers, or of real numbers in
-an order that depends on nothing but the operation, so neither blocks nor threads change a bit.
+Every engine computes this, bit for bit; docs/numerics.md is the contract. All sums are of integers, or of real numbers
+in an order that depends on nothing but the operation, so neither blocks nor threads change a bit.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def normal(word: Tensor) -> Tensor:
     """Return a float32 normal number for each word (int64, 0..2**32-1).
 
     The top bit is the sign. The other 31 bits, m, are the tail probability (2m + 1) / 2**33, so the largest magnitude
-    is 6.36.
+    is 6.34.
     """
     odd = ((word & 0x7FFFFFFF) << 1) | 1
     # The bits of a float64 are the octave and the place within it: a leading-zero count for every device.

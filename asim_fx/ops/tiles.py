@@ -14,7 +14,7 @@ from asim_fx.ops.draws import Seed
 from asim_fx.ops.planes import Plane, extract
 
 KEPT_BYTES = 2**26
-"""Up to this size, planes of a whole operand are kept between blocks of vectors; beyond, each block makes them again."""
+"""Up to this size, planes of an operand are kept between blocks of vectors; beyond, each block makes them again."""
 
 TileMatrix = Callable[[int, tuple[int, ...], bool], Tensor]
 """(row tile, stored planes, whether their cells vary) -> (groups, rows of the tile, planes * N)."""
