@@ -3,10 +3,11 @@
     manifest.json       what it is, from what, with which versions; SHA-256 of every other file
     hwspec.yaml         the spec as the user wrote it
     model.safetensors   the weights of the converted graph
-    report.json         the mapping, site by site
+    report.json         the mapping, site by site, with where each setting came from
     report.html         the same for people
 
-Loading builds the model again from its name, runs the same passes, and compares: an artifact holds no code, and names none.
+Loading builds the model again from its name, runs the same passes, and compares: an artifact holds no code and names
+none.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def save(converted: ConvertedModel, directory: str | os.PathLike[str]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         _write(converted, staging)
-        staging.chmod(0o755)
+        _let_others_read(staging)
         _swap(staging, target)
     except OSError as error:
         message = f"cannot write {target}: {error.strerror or error}"
@@ -127,6 +128,13 @@ def _write(converted: ConvertedModel, folder: Path) -> None:
         "files": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def _let_others_read(staging: Path) -> None:
+    """Undo the private modes of temporary folders and of safetensors' files."""
+    staging.chmod(0o755)
+    for path in staging.iterdir():
+        path.chmod(0o644)
 
 
 def _swap(staging: Path, target: Path) -> None:
