@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,9 +65,7 @@ def load_checkpoint(model: nn.Module, path: Path) -> None:
     ]
     if problems:
         msg = f"{path} does not fit the model. " + "; ".join(problems)
-        raise CheckpointError(
-            msg, hint="check the model's name, --num-classes, --input-size and --model-kwargs"
-        )
+        raise CheckpointError(msg, hint="check the model's name, --num-classes, --input-size and --model-kwargs")
     model.load_state_dict(state, strict=False)
 
 
@@ -88,7 +87,8 @@ def _read_torch(path: Path) -> Any:
 
     try:
         # timm's train.py keeps its arguments in a Namespace, which holds attributes and runs nothing.
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the pickle protocol: what matters is raised
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "Unsupported" in str(error) or "global" in str(error).lower():
@@ -112,15 +112,11 @@ def _unwrap(path: Path, content: Any) -> Mapping[str, Tensor]:
         content = inner
     if not isinstance(content, Mapping) or not content:
         msg = f"{path} holds no state_dict"
-        raise CheckpointError(
-            msg, hint=f"expected tensors by name, at the top or under {', '.join(_WRAPPERS)}"
-        )
+        raise CheckpointError(msg, hint=f"expected tensors by name, at the top or under {', '.join(_WRAPPERS)}")
     others = [str(key) for key, value in content.items() if not isinstance(value, torch.Tensor)]
     if others:
         msg = f"{path} holds other things than tensors: {_some(others)}"
-        raise CheckpointError(
-            msg, hint=f"expected tensors by name, at the top or under {', '.join(_WRAPPERS)}"
-        )
+        raise CheckpointError(msg, hint=f"expected tensors by name, at the top or under {', '.join(_WRAPPERS)}")
     return content
 
 

@@ -24,7 +24,7 @@ from asim_fx.datasets import (
     open_folder,
 )
 from asim_fx.errors import DataError
-from asim_fx.library import first_line
+from asim_fx.library import first_line, format_size
 
 Batch = tuple[Tensor, Tensor]
 
@@ -218,8 +218,7 @@ def _open_digits(config: Mapping[str, Any], split: str) -> DigitImages:
         raise DataError(msg, hint="use --split test or --split train")
     size, wanted = data_config()["input_size"], tuple(config["input_size"])
     if wanted != size:
-        shape = "x".join(map(str, wanted))
-        msg = f"the digits are images of 1x8x8; this model takes {shape}"
+        msg = f"the digits are images of {format_size(size)}; this model takes {format_size(wanted)}"
         raise DataError(msg, hint="use asim:digits_resnet or asim:digits_vit, or give --data a folder of images")
     digits = load_digits("train" if split == "train" else "test")
     images = (torch.from_numpy(digits.images).float()[:, None] / PIXEL_MAX - MEAN) / STD

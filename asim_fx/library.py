@@ -86,8 +86,14 @@ def construct(request: ModelRequest, build: Callable[[], nn.Module]) -> nn.Modul
             msg = f"the weights of {request.name} cannot be downloaded: {reason}"
             hint = "go online once, or get the file elsewhere and give --checkpoint FILE"
             raise ModelError(msg, hint=hint) from error
-        msg = f"{request.name} cannot be built: {reason}"
+        size = "" if request.input_size is None else f" for images of {format_size(request.input_size)}"
+        msg = f"{request.name} cannot be built{size}: {reason}"
         raise ModelError(msg, hint="check --num-classes, --input-size and --model-kwargs") from error
+
+
+def format_size(size: ImageSize) -> str:
+    """Return an image size as ``3x224x224``."""
+    return "x".join(map(str, size))
 
 
 def first_line(error: Exception) -> str:

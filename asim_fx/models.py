@@ -18,7 +18,7 @@ from asim_fx.checkpoints import load_checkpoint
 from asim_fx.devices import resolve_device
 from asim_fx.errors import ModelError, UsageError
 from asim_fx.factories import build_python
-from asim_fx.library import ImageSize, LibraryModel, ModelRequest, first_line
+from asim_fx.library import ImageSize, LibraryModel, ModelRequest, first_line, format_size
 from asim_fx.source import ModelSource, SourceKind
 from asim_fx.zoo import TIMM_SCHEMES, build_asim, build_timm, build_torchvision
 
@@ -210,6 +210,6 @@ def _check_takes(model: nn.Module, size: ImageSize, name: str, *, asked: bool) -
             with torch.no_grad():
                 model(torch.zeros(2, *size))
         except Exception as error:  # as above
-            msg = f"{name} does not take images of {'x'.join(map(str, size))}: {first_line(error)}"
+            msg = f"{name} does not take images of {format_size(size)}: {first_line(error)}"
             hint = "leave out --input-size for the model's own" if asked else "give its own by --input-size C H W"
             raise ModelError(msg, hint=hint) from error

@@ -124,7 +124,7 @@ def test_override_of_an_unknown_field(capsys) -> None:
 
 
 def test_wrong_input_size(capsys) -> None:
-    result = run(capsys, "asim-convert", "vit_tiny_patch16_224", "ideal", "--dry-run", "--input-size", 3, 100, 100)
+    result = run(capsys, "asim-convert", "torchvision:vit_b_32", "ideal", "--dry-run", "--input-size", 3, 100, 100)
     assert result.code in (2, 3)
     is_refused(result, result.code, "100")
 

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asim_fx.metrics import estimate_over_images, estimate_over_seeds, student_t95
+
+
+@pytest.mark.parametrize(
+    ("freedom", "quantile"), [(1, 12.706), (4, 2.776), (30, 2.042), (31, 2.0395), (60, 2.0003), (1000, 1.9623)]
+)
+def test_student_t_is_that_of_the_tables(freedom: int, quantile: float) -> None:
+    assert student_t95(freedom) == pytest.approx(quantile, abs=6e-4)
+
+
+def test_interval_over_seeds_by_hand() -> None:
+    estimate = estimate_over_seeds([90.0, 92.0, 94.0])
+    assert estimate.mean == pytest.approx(92)
+    assert estimate.high - estimate.mean == pytest.approx(4.303 * 2 / 3**0.5, rel=1e-4)
+    assert estimate.interval == "3 seeds, Student t"
+
+
+def test_wilson_interval_by_hand() -> None:
+    # Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263 gives 0.2553 to 0.3662.
+    estimate = estimate_over_images(81, 263)
+    assert (estimate.low, estimate.high) == pytest.approx((25.53, 36.62), abs=0.005)
+
+
+@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_interval_holds_the_share_and_stays_on_the_scale(counts: tuple[int, int]) -> None:
+    estimate = estimate_over_images(*counts)
+    assert 0 <= estimate.low <= estimate.mean <= estimate.high <= 100
+    assert estimate.low < estimate.high
+
+
+@given(st.lists(st.floats(0, 100), min_size=2, max_size=50))
+def test_interval_over_seeds_holds_the_mean_and_stays_on_the_scale(shares: list[float]) -> None:
+    estimate = estimate_over_seeds(shares)
+    assert 0 <= estimate.low <= estimate.mean + 1e-9
+    assert estimate.mean - 1e-9 <= estimate.high <= 100
