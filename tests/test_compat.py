@@ -52,7 +52,7 @@ def many_runs(case: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> NDArray[
 
 @pytest.mark.parametrize(("case", "arrays"), NOISE, ids=[case["id"] for case, _ in NOISE])
 def test_noise_cases(case: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-    """z-tests of mean and spread at each element: |mean z| within 4 standard errors, RMS below 1.15, largest below 6."""
+    """z-tests of mean and spread at each element: |mean z| within 4 standard errors, RMS < 1.15, largest < 6."""
     runs = many_runs(case, arrays)
     mean, spread = runs.mean(0), runs.std(0, ddof=1)
     expected_mean, expected_spread = arrays["mean"], arrays["std"]

@@ -34,9 +34,9 @@ def test_codes_come_with_their_probabilities(mac: int, random: float, nonlinear:
 
 
 def test_the_table_and_the_formula_agree() -> None:
-    """The same words through the normal number instead of the table: the same distribution, to the words' resolution."""
+    """The same words through the normal number instead of the table: the same distribution."""
     effects = ReadEffects(60, 5, random_percent_fs=4.0)
-    wide = ReadEffects(60, 5, random_percent_fs=4.0, cell_variation_percent=1e-9)  # only real MACs go without a table
+    wide = ReadEffects(60, 5, random_percent_fs=4.0, cell_variation_percent=1e-9)  # real MACs: no table
     words = even_words(2**16)
     for mac in (0.0, 7.0, 33.0, 60.0):
         macs = torch.full(words.shape, mac)

@@ -162,15 +162,17 @@ def test_noise_of_the_sum_is_the_sum_of_the_noises() -> None:
 
 
 def test_voting_lowers_the_variance_of_the_voted_cycles() -> None:
-    """Everything voted by median of 5: the variance falls to a third or less (F test of 2 x 8,000: false alarm << 1e-9)."""
+    """Everything voted by median of 5: less than 0.45 of the variance.
+
+    F test of 2 x 8,000 errors: the ratio of 0.35 has a standard error of 0.008, so a false alarm is beyond 10 of them.
+    """
     x, w = codes((1, 60), 4, False, 3).expand(2000, 60), codes((4, 60), 4, True, 4)
     effects = {"rows": 63, "adc_bits": 6, "random_percent_fs": 1.6, "layout": BatchLayout(4, 4)}
-    exact = x.double() @ w.T.double()
-    single = linear_sums(x, w, make_config(**effects)) - exact
-    median = linear_sums(x, w, make_config(votes=(9, 5, "median"), **effects)) - exact
-    mode = linear_sums(x, w, make_config(votes=(9, 5, "mode"), **effects)) - exact
-    assert median.var() < 0.45 * single.var()
-    assert mode.var() < 0.8 * single.var()
+    single = linear_sums(x, w, make_config(**effects)).var(dim=0).mean()
+    median = linear_sums(x, w, make_config(votes=(9, 5, "median"), **effects)).var(dim=0).mean()
+    mode = linear_sums(x, w, make_config(votes=(9, 5, "mode"), **effects)).var(dim=0).mean()
+    assert median < 0.45 * single
+    assert mode < 0.8 * single
 
 
 def test_votes_and_hybrid_levels_together() -> None:
@@ -185,10 +187,9 @@ def test_votes_and_hybrid_levels_together() -> None:
         "random_percent_fs": 1.0,
         "layout": BatchLayout(4, 4),
     }
-    exact = x.double() @ w.T.double()
 
     def variance(**more: object) -> float:
-        return float((linear_sums(x, w, make_config(**effects, **more)) - exact).var())  # type: ignore[arg-type]
+        return float(linear_sums(x, w, make_config(**effects, **more)).var(dim=0).mean())  # type: ignore[arg-type]
 
     both = variance(hybrid=2, votes=(4, 5, "mean"))
     assert both < 0.9 * variance(hybrid=2)

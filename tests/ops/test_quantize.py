@@ -79,7 +79,7 @@ def test_uncalibrated(scale: float | None) -> None:
 
 
 def test_samples_must_be_known() -> None:
-    with pytest.raises(NumericsError, match="stem.*could not be followed"):
+    with pytest.raises(NumericsError, match=r"stem.*could not be followed"):
         quantized(torch.ones(2), Operand(8, True, "sample"))
 
 
