@@ -151,9 +151,7 @@ def _geometry(geometry: ConvGeometry | None) -> str:
     if any(step != 1 for step in geometry.stride):
         parts.append(f"stride {_sizes(geometry.stride)}")
     if any(pad != (0, 0) for pad in geometry.padding):
-        sides = tuple(
-            before if before == after else f"{before}+{after}" for before, after in geometry.padding
-        )
+        sides = tuple(before if before == after else f"{before}+{after}" for before, after in geometry.padding)
         parts.append(f"padding {_sizes(sides)}")
     if any(distance != 1 for distance in geometry.dilation):
         parts.append(f"dilation {_sizes(geometry.dilation)}")
@@ -177,9 +175,7 @@ def _flat(settings: SiteSettings, *, analog: bool) -> dict[str, Any]:
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in tree.items():
-        found |= (
-            _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-        )
+        found |= _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return found
 
 

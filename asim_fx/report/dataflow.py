@@ -29,6 +29,7 @@ _LABEL_PARTS = 3
 class _Run:
     """Non-site operations that become one box. The first member is the only way in."""
 
+    members: list[Hashable] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     joins: bool = False
 
@@ -36,10 +37,11 @@ class _Run:
 def simplify(graph: Graph) -> Dataflow:
     """Contract the runs of operations between sites.
 
-    An operation joins the run that all its operands come from; one with operands from several runs or sites
-    (add, cat) starts a run, so that every branch and join between sites stays visible. Since a run is entered
-    only at its first operation, contracting it makes no cycle. What no input reaches (parameters, constants),
-    or what reaches no output (shape arithmetic), is left out, and so are runs that merely rearrange values.
+    An operation joins the run that all its operands come from, unless part of that run also goes elsewhere: what
+    leaves a box has passed everything that the box names. One with operands from several runs or sites (add,
+    cat) starts a run. So every branch and join between sites stays visible, and since a run is entered only at
+    its first operation, contracting it makes no cycle. What no input reaches (parameters, constants), or what
+    reaches no output (shape arithmetic), is left out, and so are runs that merely rearrange values.
 
     Args:
         graph: acyclic, edges in the direction of the data. Node attributes: ``label`` (site name or
@@ -58,15 +60,24 @@ def simplify(graph: Graph) -> Dataflow:
             first[node] = node
             continue
         sources = {first[source] for source in kept.predecessors(node)}
-        home = next(iter(sources)) if len(sources) == 1 else None
-        first[node] = home if home in runs else node
-        run = runs.setdefault(first[node], _Run(joins=len(sources) > 1))
-        run.labels.append(str(kept.nodes[node]["label"]))
+        home = runs.get(next(iter(sources))) if len(sources) == 1 else None
+        label = str(kept.nodes[node]["label"])
+        if home is None or not (label in _QUIET or _ends_at(kept, home, node)):
+            runs[node] = home = _Run(joins=len(sources) > 1)
+        home.members.append(node)
+        home.labels.append(label)
+        first[node] = home.members[0]
     contracted = _contract(kept, first)
     for head, run in runs.items():
         if not run.joins and all(label in _QUIET for label in run.labels):
             _bypass(contracted, head)
     return _values(contracted, runs, order)
+
+
+def _ends_at(graph: Graph, run: _Run, node: Hashable) -> bool:
+    """Return whether everything that leaves a run goes to ``node``."""
+    inside = {*run.members, node}
+    return all(user in inside for member in run.members for user in graph.successors(member))
 
 
 def _between_ends(graph: Graph) -> Graph:

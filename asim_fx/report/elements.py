@@ -44,9 +44,5 @@ def clean(text: str) -> str:
 
 def _number(value: str | float) -> str:
     return (
-        value
-        if isinstance(value, str)
-        else f"{value:.4g}"
-        if abs(value) < 100
-        else f"{value:.1f}".removesuffix(".0")
+        value if isinstance(value, str) else f"{value:.4g}" if abs(value) < 100 else f"{value:.1f}".removesuffix(".0")
     )

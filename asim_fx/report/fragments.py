@@ -41,9 +41,7 @@ def cards(report: MappingReport) -> Element:
     """Return the figures that are read first."""
     totals = report.totals
     sites = ", ".join(
-        f"{totals[f'sites_{part}']} {part}"
-        for part in ("analog", "integer", "float")
-        if totals.get(f"sites_{part}")
+        f"{totals[f'sites_{part}']} {part}" for part in ("analog", "integer", "float") if totals.get(f"sites_{part}")
     )
     reads, macs = totals.get("reads"), totals.get("macs_analog")
     per_mac = f"{reads / macs:.3g} per analog MAC" if reads and macs else ""
@@ -55,9 +53,7 @@ def cards(report: MappingReport) -> Element:
     return element(
         "dl",
         _card("Analog share of MACs", share(totals.get("analog_share")), f"{count(macs)} analog MACs"),
-        _card(
-            "MACs for one image", count(totals.get("macs")), f"{count(totals.get('macs_digital'))} not analog"
-        ),
+        _card("MACs for one image", count(totals.get("macs")), f"{count(totals.get('macs_digital'))} not analog"),
         _card("Sites", count(totals.get("sites")), sites),
         _card("ADC conversions", count(reads), per_mac),
         _card("Cycles in all bit plans", count(_cells(report)), cells),
@@ -111,7 +107,8 @@ def chips(report: MappingReport) -> list[Element]:
     made = []
     for field in ("target", "kind"):
         found = Counter(str(getattr(row, field)) for row in report.rows)
-        for value, number in found.items():
+        usual = {part: place for place, part in enumerate(_PARTS)}
+        for value, number in sorted(found.items(), key=lambda item: usual.get(item[0], len(usual))):
             counted = element("span", str(number), class_="n")
             made.append(
                 element(
@@ -149,9 +146,7 @@ def sites_table(report: MappingReport) -> Element:
 
 def _line(number: int, row: ReportRow) -> Element:
     calls = [element("span", f" ({row.calls} calls)", class_="quiet")] if row.calls > 1 else []
-    name = element(
-        "button", *breakable(row.name), *calls, type="button", class_="open", aria_haspopup="dialog"
-    )
+    name = element("button", *breakable(row.name), *calls, type="button", class_="open", aria_haspopup="dialog")
     cells: dict[str, Element | str] = {
         "index": str(number + 1),
         "name": name,
@@ -192,9 +187,7 @@ def unmapped_section(report: MappingReport) -> list[Element]:
         body.append(element("tr", *(element("td", cell, class_=classes) for cell, (_, classes) in columns)))
     table = element("table", element("thead", head), body)
     title = element("h2", "Not analog, and why", id="unmapped-heading")
-    return [
-        element("section", title, element("div", table, class_="scroll"), aria_labelledby="unmapped-heading")
-    ]
+    return [element("section", title, element("div", table, class_="scroll"), aria_labelledby="unmapped-heading")]
 
 
 _UNMAPPED_COLUMNS = (
@@ -229,9 +222,9 @@ def dataflow_section(report: MappingReport) -> list[Element]:
         role="region",
         aria_label="Dataflow",
     )
-    hint = "Data flows from top to bottom. A box leads to its row. Drag to move, Ctrl and wheel to zoom."
+    mouse = element("span", " Drag to move, Ctrl and wheel to zoom.", class_="mouse")
     title = element("h2", "Dataflow", id="dataflow-heading")
-    text = element("p", hint, class_="quiet")
+    text = element("p", "Data flows from top to bottom. A box leads to its row.", mouse, class_="quiet")
     return [element("section", title, text, zoom, canvas, legend, aria_labelledby="dataflow-heading")]
 
 

@@ -81,9 +81,7 @@ def arrange(dataflow: Dataflow) -> Drawing:
             bottom[vertex] = top[vertex] + own
         y += height + LAYER_GAP
     boxes = tuple(Box(nodes[v], x[v] - left, top[v], *sizes[v]) for v in graph if isinstance(v, int))
-    segments = [
-        Segment((x[u] - left, bottom[u]), (x[v] - left, top[v]), isinstance(v, int)) for u, v in graph.edges
-    ]
+    segments = [Segment((x[u] - left, bottom[u]), (x[v] - left, top[v]), isinstance(v, int)) for u, v in graph.edges]
     segments += [
         Segment((x[v] - left, top[v]), (x[v] - left, bottom[v]), tip=False)
         for v in graph
@@ -106,9 +104,7 @@ def _layered(dataflow: Dataflow) -> tuple[nx.DiGraph[Vertex], list[list[Vertex]]
     plain.add_nodes_from(node.id for node in dataflow.nodes)
     plain.add_edges_from(dataflow.edges)
     layers: list[list[Vertex]] = [list(layer) for layer in nx.topological_generations(plain)]
-    depth = {
-        vertex: number for number, layer in enumerate(layers) for vertex in layer if isinstance(vertex, int)
-    }
+    depth = {vertex: number for number, layer in enumerate(layers) for vertex in layer if isinstance(vertex, int)}
     graph: nx.DiGraph[Vertex] = nx.DiGraph()
     graph.add_nodes_from(plain)
     for source, sink in plain.edges:

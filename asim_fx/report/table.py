@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -10,10 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from asim_fx.report.rows import MappingReport, ReportRow
-from asim_fx.report.words import bit_plan, bits, count, shape, share, shorten, tiles
+from asim_fx.report.words import UNKNOWN, bit_plan, bits, count, footer, printable, shape, share, shorten, tiles
 
 _STYLES = {"analog": "green", "integer": "yellow", "float": "red"}
-_WIDE, _VERY_WIDE = 130, 170
+# Columns are left out before names are shortened below this.
+_NAME_WIDTH = 28
+_ORIGIN_WIDTH = 32
+_BETWEEN = 3
 
 
 def print_report(report: MappingReport, console: Console) -> None:
@@ -26,7 +31,7 @@ def renderable(report: MappingReport, width: int) -> RenderableType:
 
     Args:
         report: what to show.
-        width: characters of a line; 100 shows what matters, from 130 each site's bit plan, from 170 all.
+        width: characters of a line: 100 show what matters, about 190 everything.
     """
     parts: list[RenderableType] = [_headline(report), sites_table(report, width), _bit_plans(report)]
     if report.unmapped:
@@ -39,64 +44,78 @@ def renderable(report: MappingReport, width: int) -> RenderableType:
 
 def _headline(report: MappingReport) -> Text:
     totals = report.totals
-    line = Text.assemble((report.model, "bold"), " on ", (report.spec, "bold"), "\n")
+    line = Text.assemble((printable(report.model), "bold"), " on ", (printable(report.spec), "bold"), "\n")
     line.append(f"{count(totals.get('macs'))} MACs for one image: {share(totals.get('analog_share'))} analog")
     for part in ("integer", "float", "constant"):
         macs = totals.get(f"macs_{part}")
         if macs:
             line.append(f", {share(macs / totals['macs'])} {part}")
-    line.append(
-        f"; {count(totals.get('reads'))} ADC conversions; {count(totals.get('parameters'))} parameters"
-    )
+    line.append(f"; {count(totals.get('reads'))} ADC conversions; {count(totals.get('parameters'))} parameters")
     return line
 
 
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of the site table; those of the highest rank give way first where the line is too short."""
+
+    title: str
+    rank: int
+    cell: Callable[[ReportRow], str]
+    total: str = ""
+    right: bool = False
+
+
 def sites_table(report: MappingReport, width: int) -> Table:
-    """Return one line for each site, and the totals."""
-    table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False, padding=(0, 1))
-    wide, very_wide = width >= _WIDE, width >= _VERY_WIDE
-    totals = report.totals
-    table.add_column("site", f"{totals.get('sites', len(report.rows))} sites", no_wrap=True)
-    table.add_column("kind", "", no_wrap=True)
-    table.add_column("target", f"{totals.get('sites_analog', 0)} analog", no_wrap=True)
-    if very_wide:
-        table.add_column("output", no_wrap=True)
-    if wide:
-        table.add_column("K x N x groups", no_wrap=True)
-    table.add_column("MACs", count(totals.get("macs")), justify="right", no_wrap=True)
-    table.add_column("bits w/x", no_wrap=True)
-    table.add_column("tiles", no_wrap=True)
-    table.add_column("used", justify="right", no_wrap=True)
-    if wide:
-        table.add_column("bit plan", no_wrap=True)
-    if very_wide:
-        table.add_column("decided by", no_wrap=True)
-    table.add_column("ADC reads", count(totals.get("reads")), justify="right", no_wrap=True)
-    name_width = max(16, min(44, width - (66 if not wide else 118 if not very_wide else 158)))
-    for row in report.rows:
-        cells: list[RenderableType] = [
-            Text(_name(row, name_width)),
-            row.kind,
-            Text(row.target, _STYLES.get(row.target, "")),
-        ]
-        if very_wide:
-            cells.append(shape(row.output_shape))
-        if wide:
-            cells.append(f"{row.k} x {row.n}" + (f" x {row.groups}" if row.groups > 1 else ""))
-        cells += [count(row.macs), bits(row), tiles(row)]
-        cells.append(share(row.utilisation) if row.utilisation is not None else "-")
-        if wide:
-            cells.append(bit_plan(row.reads_per_cell))
-        if very_wide:
-            cells.append(Text(shorten(row.decided_by, 28)))
-        cells.append(count(row.reads) if row.target == "analog" else "-")
-        table.add_row(*cells)
+    """Return one line for each site, and the totals. Only names are ever shortened; columns are left out instead."""
+    names = [_name(row) for row in report.rows]
+    lines = [(column, [column.cell(row) for row in report.rows]) for column in _columns(report)]
+    widths = {column.title: max(map(len, (column.title, column.total, *cells))) + _BETWEEN for column, cells in lines}
+    longest = max(map(len, (*names, _sites(report))))
+    while len(lines) > 1 and sum(widths.values()) + min(longest, _NAME_WIDTH) + _BETWEEN > width:
+        least = max(lines, key=lambda line: line[0].rank)
+        if least[0].rank == 0:
+            break
+        lines.remove(least)
+        del widths[least[0].title]
+    left = max(12, width - sum(widths.values()) - _BETWEEN)
+    table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
+    table.add_column("site", _sites(report), no_wrap=True)
+    for column, _ in lines:
+        table.add_column(column.title, column.total, no_wrap=True, justify="right" if column.right else "left")
+    for number, name in enumerate(names):
+        cells = [Text(values[number], _STYLES.get(values[number], "")) for _, values in lines]
+        table.add_row(Text(shorten(name, left)), *cells)
     return table
 
 
-def _name(row: ReportRow, width: int) -> str:
-    calls = f" ({row.calls} calls)" if row.calls > 1 else ""
-    return shorten(row.name, width - len(calls)) + calls
+def _columns(report: MappingReport) -> list[_Column]:
+    totals = report.totals
+    return [
+        _Column("kind", 1, lambda row: row.kind),
+        _Column("target", 0, lambda row: row.target, f"{totals.get('sites_analog', UNKNOWN)} analog"),
+        _Column("output", 8, lambda row: shape(row.output_shape)),
+        _Column("K x N x groups", 6, lambda row: " x ".join(map(str, (row.k, row.n, row.groups)))),
+        _Column("MACs", 0, lambda row: count(row.macs), count(totals.get("macs")), right=True),
+        _Column("bits w/x", 2, bits),
+        _Column("tiles", 3, tiles),
+        _Column("used", 4, lambda row: _or_dash(row, share(row.utilisation)), right=True),
+        _Column("bit plan", 5, lambda row: bit_plan(row.reads_per_cell)),
+        _Column("decided by", 7, lambda row: shorten(printable(row.decided_by), _ORIGIN_WIDTH)),
+        _Column("ADC reads", 0, lambda row: _or_dash(row, count(row.reads)), count(totals.get("reads")), right=True),
+    ]
+
+
+def _or_dash(row: ReportRow, figure: str) -> str:
+    return figure if row.target == "analog" else "-"
+
+
+def _sites(report: MappingReport) -> str:
+    return f"{report.totals.get('sites', UNKNOWN)} sites"
+
+
+def _name(row: ReportRow) -> str:
+    name = printable(row.name)
+    return f"{name} ({row.calls} calls)" if row.calls > 1 else name
 
 
 def _bit_plans(report: MappingReport) -> Text:
@@ -117,16 +136,15 @@ def unmapped_table(report: MappingReport, width: int) -> Table:
     table.add_column("share", justify="right", no_wrap=True)
     table.add_column("reason", overflow="fold")
     for row in report.unmapped:
-        name = shorten(row.name, max(16, min(44, width // 3)))
-        table.add_row(Text(name), row.kind, count(row.macs), share(row.share), Text(row.reason))
+        name = shorten(printable(row.name), max(16, min(44, width // 3)))
+        table.add_row(Text(name), row.kind, count(row.macs), share(row.share), Text(printable(row.reason)))
     return table
 
 
 def _notes(report: MappingReport) -> Text:
-    lines = [f"  {where or 'model'}: {text}" for where, text in report.notes]
+    lines = [f"  {printable(where or 'model')}: {printable(text)}" for where, text in report.notes]
     return Text.assemble(("Notes\n", "bold"), "\n".join(lines), "\n")
 
 
 def _origin(report: MappingReport) -> Text:
-    versions = ", ".join(f"{package} {version}" for package, version in report.versions.items())
-    return Text("\n".join(part for part in (report.verification, versions) if part), style="dim")
+    return Text(printable(footer(report)), style="dim")

@@ -42,6 +42,11 @@ def shape(value: Shape) -> str:
     return "x".join("N" if size is None else str(size) for size in value) or "scalar"
 
 
+def printable(text: str) -> str:
+    """Return a text of one line that cannot steer a terminal: a module may have any name."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
 def shorten(text: str, width: int) -> str:
     """Return a text of at most ``width`` characters; what is left out is left out in the middle."""
     if len(text) <= width:
