@@ -24,9 +24,7 @@ from asim_fx.report.dataflow import simplify
 from asim_fx.report.rows import MappingReport
 from asim_fx.spec.schema import Defaults, HardwareSpec, Hybrid, Macro, SiteSettings, Vote
 
-SPEC = HardwareSpec(
-    version=1, name="generic-256x7b-hybrid", macros={"m": Macro()}, defaults=Defaults(macro="m")
-)
+SPEC = HardwareSpec(version=1, name="generic-256x7b-hybrid", macros={"m": Macro()}, defaults=Defaults(macro="m"))
 VERSIONS = {"asim-fx": "0.1.0", "torch": "2.15.0", "timm": "1.0.31"}
 VERIFICATION = "captured MACs equal those of eager execution; outputs agree at batch sizes 2 and 3"
 
@@ -163,9 +161,7 @@ class Sketch:
         self.plans.append(decided)
         site = decided.site
         target = decided.target.value
-        return self._add(
-            sources, label=site.label, kind=site.kind.value, target=target, macs=site.macs, site=site.name
-        )
+        return self._add(sources, label=site.label, kind=site.kind.value, target=target, macs=site.macs, site=site.name)
 
     def _add(self, sources: Sequence[int], **data: object) -> int:
         number = len(self.graph)
@@ -211,9 +207,7 @@ def resnet_like(depths: Sequence[int] = (3, 4, 6, 3)) -> MappingReport:
                 plan(conv(f"{path}.conv2", width, width, 3, size, stride=stride), **more),
                 sketch.op("relu", main),
             )
-            main = sketch.site(
-                plan(conv(f"{path}.conv3", width, width * 4, 1, size), **more), sketch.op("relu", main)
-            )
+            main = sketch.site(plan(conv(f"{path}.conv3", width, width * 4, 1, size), **more), sketch.op("relu", main))
             skip = node
             if block == 0:
                 skip = sketch.site(
