@@ -1,7 +1,7 @@
-"""Small edits and questions of a captured graph that every pass needs: new calls with their fake values, tensors by name.
+"""Small edits of a captured graph, and questions to it: new calls with their fake values, tensors by name, aliases.
 
-In-place operations survive capture. Two nodes alias each other where their fake values share a storage; whoever moves or
-removes a node asks ``mutated_storages`` first.
+In-place operations survive capture. Two nodes alias each other where their fake values share a storage; whoever
+moves or removes a node asks ``mutated_storages`` first.
 """
 
 from __future__ import annotations
@@ -75,13 +75,11 @@ def owner_of(node: Node) -> tuple[str, int]:
     stack = node.meta.get("nn_module_stack") or {}
     if not stack:
         return "", 0
-    name = next(reversed(stack.values()))[0]
-    if name.startswith("_empty_nn_module_stack"):
+    key, (name, _) = next(reversed(stack.items()))
+    if key.startswith("_empty_nn_module_stack"):
         return "", 0
-    path, _, call = str(name).partition("@")
-    # A repeated parent is written ``parent@1.child``: the call belongs to the parent, the path goes on.
-    call, dot, rest = call.partition(".")
-    return path + dot + rest.partition("@")[0], int(call) if call.isdigit() else 0
+    call = str(key).rpartition("@")[2]
+    return str(name).partition("@")[0], int(call) if call.isdigit() else 0
 
 
 def fetch(root: nn.Module, path: str) -> Any:
@@ -173,7 +171,11 @@ def dynamic_nodes(graph: Graph) -> frozenset[Node]:
     """Return the nodes whose value depends on an input of the graph or on random numbers."""
     found: set[Node] = set()
     for node in graph.nodes:
-        if node.op in ("placeholder", "call_module") or is_random(node) or any(a in found for a in node.all_input_nodes):
+        if (
+            node.op in ("placeholder", "call_module")
+            or is_random(node)
+            or any(a in found for a in node.all_input_nodes)
+        ):
             found.add(node)
         if node in found:
             # What it writes in place depends on it too.

@@ -1,7 +1,7 @@
 """Multiply-accumulates: of a node in a captured graph, by formula; of a model, by what eager execution dispatches.
 
-Both count half of torch's flop formula: padding included; convolutions, matrix products, attention and recurrent layers,
-nothing elementwise. The two are computed independently so that capture can compare them.
+Both count half of torch's flop formula: padding included; convolutions, matrix products, attention and recurrent
+layers, nothing elementwise. The two are computed independently so that capture can compare them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from asim_fx.symbolic import Dim, hint, numel_hint, shape_of, value_of
 
@@ -40,7 +41,7 @@ def node_macs(node: Node) -> int:
 
 
 def graph_macs(graph_module: GraphModule) -> int:
-    """Return the multiply-accumulates of a captured graph at the example's batch, sub-graphs of its regions included."""
+    """Return the multiply-accumulates of a captured graph at the example's batch, its regions included."""
     total = 0
     for node in graph_module.graph.nodes:
         if node.op == "call_function":
@@ -133,13 +134,13 @@ def einsum_sizes(
 def einsum_labels(equation: str, ranks: Sequence[int]) -> list[str] | None:
     """Return one label a dimension for each operand and for the result; None where a label repeats in an operand.
 
-    An ellipsis becomes upper-case Greek letters, aligned at the right.
+    An ellipsis becomes digits, aligned at the right.
     """
     left, arrow, result = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     if len(terms) != len(ranks):
         return None
-    spare = "ΑΒΓΔΕΖΗΘ"
+    spare = "01234567"
     longest = 0
     for position, (term, rank) in enumerate(zip(terms, ranks, strict=True)):
         if "..." in term:
@@ -179,9 +180,9 @@ def _dispatched(node: Node) -> int:
         return hint(value) if isinstance(value, torch.SymInt) else value
 
     args, kwargs = pytree.tree_map(to_meta, (node.args, dict(node.kwargs)))
-    with torch.no_grad(), _counter() as counter:
+    with torch.no_grad(), _FlopCounter() as counter:
         node.target(*args, **kwargs)  # type: ignore[operator]
-    return counter.get_total_flops() // 2
+    return int(counter.flops) // 2
 
 
 _FORMULAS: dict[Any, Callable[[Node], int]] = {
@@ -230,19 +231,17 @@ _COUNTED_BY_DISPATCH = {
 def count_eager_macs(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None) -> int:
     """Return the multiply-accumulates that one forward pass dispatches to torch's operations.
 
-    nn.MultiheadAttention's fast path is off and attention runs as plain matrix products for the time of the call, as torch's
-    flop counter sees neither of the fused forms; recurrent layers, which it does not know, are counted by formula.
+    For the time of the call nn.MultiheadAttention's fast path is off and attention runs as plain matrix products: the
+    dispatcher sees neither fused form as what it is. Recurrent layers are counted by formula.
     """
     return run_and_count(model, args, kwargs)[1]
 
 
-def run_and_count(
-    model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None
-) -> tuple[Any, int]:
+def run_and_count(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None) -> tuple[Any, int]:
     """Return the model's result and the multiply-accumulates dispatched for it."""
-    with torch.no_grad(), eager_reference(), _counter() as counter:
+    with torch.no_grad(), eager_reference(), _FlopCounter() as counter:
         result = model(*args, **dict(kwargs or {}))
-    return result, counter.get_total_flops() // 2
+    return result, counter.flops // 2
 
 
 @contextmanager
@@ -257,24 +256,37 @@ def eager_reference() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast_path)
 
 
-def _counter() -> FlopCounterMode:
-    return FlopCounterMode(display=False, custom_mapping=_EXTRA_FLOPS)
+class _FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up torch's own flop formulas over what is dispatched; recurrent layers and vector products beside them."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.flops = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        packet = func.overloadpacket
+        if packet in _EXTRA_FLOPS:
+            self.flops += _EXTRA_FLOPS[packet](*args)
+        elif packet in flop_registry:
+            self.flops += flop_registry[packet](*args, **(kwargs or {}), out_val=result)
+        return result
 
 
-def _rnn_flops(input_shape: Any, *shapes: Any, out_shape: Any = None, **_: Any) -> int:
-    """Flops of one fused recurrent layer: the two-dimensional shapes among its first weights, at every step."""
-    weights = shapes[0] if shapes and shapes[0] and not isinstance(shapes[0][0], int) else shapes[:4]
-    return 2 * math.prod(input_shape[:-1]) * sum(math.prod(shape) for shape in weights if len(shape) == 2)
+def _fused_layer_flops(steps: Tensor, *operands: Any) -> int:
+    """Flops of one recurrent layer: its input and recurrent matrix, at every step."""
+    weights = operands[0] if isinstance(operands[0], (list, tuple)) else operands[:4]
+    matrices = int(sum(weight.numel() for weight in weights if weight.ndim == 2))
+    return 2 * math.prod(steps.shape[:-1]) * matrices
 
 
-def _vector_flops(*shapes: Any, out_shape: Any = None, **_: Any) -> int:
-    matrix = shapes[-2]
-    return 2 * math.prod(matrix)
+def _vector_flops(matrix: Tensor, *_: Any) -> int:
+    return 2 * matrix.numel()
 
 
-_EXTRA_FLOPS = {
-    aten.mkldnn_rnn_layer: _rnn_flops,
-    aten._cudnn_rnn: _rnn_flops,
+_EXTRA_FLOPS: dict[Any, Callable[..., int]] = {
+    aten.mkldnn_rnn_layer: _fused_layer_flops,
+    aten._cudnn_rnn: _fused_layer_flops,
     aten.mv: _vector_flops,
     aten.dot: _vector_flops,
 }

@@ -1,4 +1,4 @@
-"""Shapes with a symbolic batch: what a dimension is as a multiple of the batch, and its size in the captured example."""
+"""Shapes with a symbolic batch: a dimension as a multiple of the batch, and its size in the captured example."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Extent(NamedTuple):
 
 def hint(dim: Dim) -> int:
     """Return a dimension's size in the example that the graph was captured with."""
-    return int(dim.node.hint) if isinstance(dim, torch.SymInt) else int(dim)
+    return int(dim.node.hint or 0) if isinstance(dim, torch.SymInt) else int(dim)
 
 
 def numel_hint(shape: Sequence[Dim]) -> int:
@@ -78,7 +78,7 @@ def is_batched(shape: Sequence[Dim]) -> bool:
 
 
 def value_of(node: Any) -> Any:
-    """Return the fake value that export recorded for a node (a FakeTensor, a SymInt, a list), or the argument itself."""
+    """Return the fake value of a node (a FakeTensor, a SymInt, a list of them), or the argument itself."""
     return node.meta.get("val") if isinstance(node, Node) else node
 
 

@@ -63,7 +63,7 @@ def _transposed(node: Any) -> Node | None:
     """Return the matrix that a node is the transpose of."""
     if not isinstance(node, Node) or node.op != "call_function" or rank_of(node) != 2:
         return None
-    swaps = packet_of(node) in (aten.t, aten.numpy_T) or (
+    swaps = packet_of(node) in (aten.t, aten.mT, aten.numpy_T) or (
         packet_of(node) is aten.transpose and {_axis(a) for a in node.args[1:3]} == {0, 1}
     )
     if packet_of(node) is aten.permute:
@@ -93,8 +93,9 @@ def _rewrite_sum_of_product(graph: Graph, node: Node, dynamic: frozenset[Node]) 
     beta, alpha = node.kwargs.get("beta", 1), node.kwargs.get("alpha", 1)
     product = matmul(graph, first, second, like=node, dynamic=dynamic)
     if packet_of(product) is aten.linear and rank_of(bias) == 1 and alpha == beta == 1 and bias not in dynamic:
+        operands = product.args
         graph.erase_node(product)
-        return call_op(graph, aten.linear.default, (*product.args, bias), like=node)
+        return call_op(graph, aten.linear.default, (*operands, bias), like=node)
     if alpha != 1:
         product = call_op(graph, aten.mul.Tensor, (product, alpha), like=node)
     if beta == 0:
@@ -138,7 +139,8 @@ def _rewrite_einsum(graph: Graph, node: Node, dynamic: frozenset[Node]) -> Node 
     product = matmul(graph, first, second, like=node, dynamic=dynamic)
     product = _split(graph, product, -1, [sizes[label] for label in columns], node)
     product = _split(graph, product, len(batch), [sizes[label] for label in rows], node)
-    return _permuted(graph, product, batch + rows + columns, result_labels, node)
+    result: Node = _permuted(graph, product, batch + rows + columns, result_labels, node)
+    return result
 
 
 def _sizes_agree(labels: Sequence[str], shapes: Sequence[Sequence[Dim]]) -> bool:

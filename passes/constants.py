@@ -16,8 +16,8 @@ from asim_fx.symbolic import is_batched
 def constant_nodes(graph: Graph, refused: Iterable[Node] = ()) -> dict[Node, None]:
     """Return the nodes whose value is the same at every call and at every batch, in graph order.
 
-    A constant may be built in place (``zeros``, then ``fill_`` on slices of it) as long as nothing that is not constant writes
-    to its memory, or reads it before the last write. A parameter or buffer that is written is no constant.
+    A constant may be built in place (``zeros``, then ``fill_`` on slices of it) as long as nothing that is not constant
+    writes to its memory, or reads it before the last write. A parameter or buffer that is written is no constant.
 
     Args:
         graph: a flat captured graph.
@@ -39,7 +39,9 @@ def _classify(graph: Graph, blocked: set[int], refused: set[Node]) -> dict[Node,
     for node in graph.nodes:
         if node in refused or not _holds_plain_tensors(node) or storage_of(node) in blocked:
             continue
-        if node.op == "get_attr" or (_is_pure_call(node) and all(source in constants for source in node.all_input_nodes)):
+        if node.op == "get_attr" or (
+            _is_pure_call(node) and all(source in constants for source in node.all_input_nodes)
+        ):
             constants[node] = None
     return constants
 
@@ -73,4 +75,4 @@ def _unsafe_storages(constants: dict[Node, None], order: dict[Node, int]) -> set
             too_late = first_read.get(storage, len(order)) < position
             if node not in constants or storage in parameters or too_late:
                 unsafe.add(storage)
-    return unsafe & {storage_of(node) for node in constants if storage_of(node) is not None}  # type: ignore[operator]
+    return unsafe & {storage for node in constants if (storage := storage_of(node)) is not None}

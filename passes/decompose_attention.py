@@ -22,8 +22,8 @@ def decompose_attention(graph_module: GraphModule, context: PassContext) -> bool
         ``scaled_dot_product_attention(q, k, v)`` becomes
         ``s = matmul(q, transpose(k, -2, -1)) * scale; matmul(softmax(s, -1), v)``; roles qk and av are annotated.
 
-    Masks (boolean and float), ``is_causal``, ``scale`` and ``enable_gqa`` keep their meaning. Rows that a boolean mask empties
-    give zeros, as torch does.
+    Masks (boolean and float), ``is_causal``, ``scale`` and ``enable_gqa`` keep their meaning. Rows that a mask empties
+    give zeros, as in torch.
     """
     graph = graph_module.graph
     changed = False
@@ -54,7 +54,9 @@ def _decompose(graph: Graph, node: Node, context: PassContext) -> Node:
     softmax = aten._safe_softmax.default if has_empty_rows else aten.softmax.int
     weights = call_op(graph, softmax, (scores, -1), like=node)
     if dropout:
-        context.log.note(owner_of(node)[0], f"attention drops {dropout:.0%} of its weights at inference, as the model does")
+        context.log.note(
+            owner_of(node)[0], f"attention drops {dropout:.0%} of its weights at inference, as the model does"
+        )
         weights = call_op(graph, aten.dropout.default, (weights, dropout, True), like=node)
     result = call_op(graph, aten.matmul.default, (weights, value), like=node)
     annotate(result, role="av")

@@ -36,6 +36,8 @@ _VIEWS = frozenset(
         aten.div,
         aten.mean,
         aten.add,
+        aten.mul,
+        aten.stack,
         aten.softmax,
         aten.log_softmax,
         aten.sigmoid,
@@ -44,16 +46,16 @@ _VIEWS = frozenset(
 """What may stand between a classifier and the output."""
 
 
-@graph_pass(requires=[Fact.FOLDED, Fact.ROLES, Fact.NO_NOOPS], provides=[Fact.SITES])
+@graph_pass(requires=[Fact.FOLDED, Fact.ROLES], provides=[Fact.SITES])
 def find_sites(graph_module: GraphModule, context: PassContext) -> bool:
     """Annotate every convolution, linear and matrix product with an OpSite.
 
     Example:
-        ``linear(x, blocks.0.mlp.fc1.weight, ...)`` becomes the site ``blocks.0.mlp.fc1`` (kind linear, k 192, n 768, 197 vectors); the
-        products of its attention become ``blocks.0.attn.qk`` and ``blocks.0.attn.av``.
+        ``linear(x, blocks.0.mlp.fc1.weight, ...)`` becomes the site ``blocks.0.mlp.fc1`` (kind linear, k 192, n 768,
+        197 vectors); the products of its attention become ``blocks.0.attn.qk`` and ``blocks.0.attn.av``.
 
-    A form that cannot be lowered (recurrent layers, transposed convolutions, weights computed from the input) is a site too, with
-    ``unsupported`` saying why.
+    A form that cannot be lowered (recurrent layers, transposed convolutions, weights computed from the input) is a site
+    too, with ``unsupported`` saying why.
     """
     graph = graph_module.graph
     dynamic = dynamic_nodes(graph)
@@ -89,7 +91,7 @@ def _known(names: Iterable[str], sites: Iterable[tuple[Node, OpSite]], prefix: s
 
 
 def _classifiers(graph: Graph) -> list[str]:
-    """Return the linears (or 1x1 convolutions) whose result reaches an output through mere views, heads of several outputs too."""
+    """Return the linears, or else convolutions, whose result reaches an output through views and averages alone."""
     sites = {node: site for node, site in iter_sites(graph) if site.kind in (OpKind.LINEAR, OpKind.CONV)}
     output = next(node for node in graph.nodes if node.op == "output")
     found: dict[str, None] = {}

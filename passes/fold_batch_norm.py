@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.fx import Graph, GraphModule, Node
 
-from asim_fx.graph_edit import argument, aten, fetch, free_name, get_tensor, owner_of, packet_of, rank_of, store, storage_of
+from asim_fx.graph_edit import (
+    argument,
+    aten,
+    fetch,
+    free_name,
+    get_tensor,
+    owner_of,
+    packet_of,
+    rank_of,
+    storage_of,
+    store,
+)
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 from asim_fx.symbolic import hint, shape_of
 
@@ -23,18 +35,20 @@ def fold_batch_norm(graph_module: GraphModule, context: PassContext) -> bool:
 
     Example:
         ``batch_norm(conv2d(x, w, None), gamma, beta, mean, var)`` becomes ``conv2d(x, w', b')``, with
-        ``w' = w * gamma / sqrt(var + eps)`` and ``b' = beta - mean * gamma / sqrt(var + eps)``, computed in float64.
+        ``w' = w * gamma / sqrt(var + eps)`` and ``b' = beta - mean * gamma / sqrt(var + eps)``, in float64.
 
-    The weight keeps its key; a bias that was not there becomes ``<owner>.bias``. A weight that several calls read is copied first. A
-    norm that cannot be folded stays, and ``context.log`` says why. Does nothing where ``context.fold_batch_norm`` is off.
+    The weight keeps its key; a bias that was not there becomes ``<owner>.bias``. A weight that several calls read is
+    copied first. A norm that cannot be folded stays, and ``context.log`` says why. Does nothing where
+    ``context.fold_batch_norm`` is off.
     """
     if not context.fold_batch_norm:
         return False
     changed = False
+    readers = _readers(graph_module.graph)
     for node in list(graph_module.graph.nodes):
         if packet_of(node) is aten.batch_norm:
             source = _source_of(node)
-            reason = source if isinstance(source, str) else _fold(graph_module, source, node)
+            reason = source if isinstance(source, str) else _fold(graph_module, source, node, readers)
             if reason:
                 context.log.note(owner_of(node)[0], f"batch norm stays: {reason}")
             changed |= not reason
@@ -52,7 +66,11 @@ def _source_of(norm: Node) -> Node | str:
     if rank_of(norm) == 2 and packet_of(source) in (aten.flatten, aten.reshape, aten.view):
         inner = source.args[0]
         assert isinstance(inner, Node)
-        if packet_of(inner) is aten.linear and shape_of(inner)[-1] == shape_of(source)[-1] and _sole_reader(source, norm):
+        if (
+            packet_of(inner) is aten.linear
+            and shape_of(inner)[-1] == shape_of(source)[-1]
+            and _sole_reader(source, norm)
+        ):
             return inner if _sole_reader(inner, source) else "what it normalises has other uses"
     if packet_of(source) is aten.linear and rank_of(source) != 2:
         return "it normalises another dimension than the linear before it makes"
@@ -64,12 +82,14 @@ def _source_of(norm: Node) -> Node | str:
 def _sole_reader(source: Node, reader: Node) -> bool:
     """Whether nothing else reads the values of a node; reading its shape does not count."""
     return all(
-        user is reader or (packet_of(user) in _READS_SHAPE_ONLY and user.args[0] is not source) or packet_of(user) is aten.sym_size
+        user is reader
+        or (packet_of(user) in _READS_SHAPE_ONLY and user.args[0] is not source)
+        or packet_of(user) is aten.sym_size
         for user in source.users
     )
 
 
-def _fold(graph_module: GraphModule, source: Node, norm: Node) -> str:
+def _fold(graph_module: GraphModule, source: Node, norm: Node, readers: Counter[int | None]) -> str:
     """Fold and return the empty string, or return why that is not possible."""
     graph = graph_module.graph
     weight, bias = source.args[1], argument(source, 2, "bias")
@@ -86,9 +106,9 @@ def _fold(graph_module: GraphModule, source: Node, norm: Node) -> str:
         shift = shift + _tensor(graph_module, bias) * scale
     weight_path = str(weight.target)
     bias_path = _bias_path(graph_module, weight_path) if bias is None else str(bias.target)
-    if _readers(graph, weight) > 1:
+    if readers[storage_of(weight)] > 1:
         weight_path = free_name(graph_module, f"{weight_path}_folded")
-    if bias is not None and _readers(graph, bias) > 1:
+    if bias is not None and readers[storage_of(bias)] > 1:
         bias_path = free_name(graph_module, f"{bias_path}_folded")
     store(graph_module, weight_path, nn.Parameter(scaled, requires_grad=held.requires_grad))
     store(graph_module, bias_path, nn.Parameter(shift.to(held.dtype), requires_grad=held.requires_grad))
@@ -147,7 +167,9 @@ def _is_vacant(graph_module: GraphModule, path: str) -> bool:
         return True
 
 
-def _readers(graph: Graph, held: Node) -> int:
-    """Number of calls that read a tensor, under any of its names."""
-    same = [node for node in graph.nodes if node.op == "get_attr" and storage_of(node) == storage_of(held)]
-    return sum(len(node.users) for node in same)
+def _readers(graph: Graph) -> Counter[int | None]:
+    """Count the calls that read each stored tensor, under any of its names."""
+    counts: Counter[int | None] = Counter()
+    for node in graph.find_nodes(op="get_attr"):
+        counts[storage_of(node)] += len(node.users)
+    return counts

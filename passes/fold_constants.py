@@ -33,17 +33,17 @@ _WEIGHT_OPERANDS: dict[Any, tuple[int, ...]] = {
 }
 
 
-@graph_pass(requires=[Fact.FLAT], provides=[Fact.STATIC_WEIGHTS])
+@graph_pass(requires=[Fact.FLAT, Fact.NO_NOOPS], provides=[Fact.STATIC_WEIGHTS])
 def fold_constants(graph_module: GraphModule, context: PassContext) -> bool:
     """Replace every maximal constant sub-graph by its value, a parameter or buffer of its own.
 
     Example:
-        ``conv2d(x, reshape_as(batch_norm(conv.weight), conv.weight))`` becomes ``conv2d(x, conv.weight)``, and ``conv.weight``
-        now holds the standardised weight.
+        ``conv2d(x, reshape_as(batch_norm(conv.weight), conv.weight))`` becomes ``conv2d(x, conv.weight)``, and
+        ``conv.weight`` now holds the standardised weight.
 
-    A result replaces the parameter that it is made from where that has no other use, keeps its shape and is a weight of a site;
-    otherwise it stands beside it (``table_folded``). A mere view of one parameter stays a view of it, unless it is a weight. Products
-    folded away are recorded in ``context.log.folded``.
+    A result that is a site's weight replaces the parameter it is made from, where that has the same shape and no other
+    use; otherwise it stands beside it (``table_folded``). A mere view of one parameter stays a view of it, unless it is
+    a weight. Products folded away are recorded in ``context.log.folded``.
     """
     graph = graph_module.graph
     refused: set[Node] = set()
@@ -114,7 +114,9 @@ def _is_too_large(node: Node, constants: Mapping[Node, None]) -> bool:
         return False
     value = tensor_of(node)
     size = numel_hint(value.shape) * value.element_size()
-    inputs = sum(numel_hint(tensor_of(root).shape) * tensor_of(root).element_size() for root in _roots_of(node, constants))
+    inputs = sum(
+        numel_hint(tensor_of(root).shape) * tensor_of(root).element_size() for root in _roots_of(node, constants)
+    )
     return size > _SIZE_LIMIT_BYTES and size > _GROWTH_LIMIT * inputs
 
 
@@ -182,7 +184,11 @@ def _path_for(graph_module: GraphModule, node: Node, roots: list[Node], constant
     if _feeds_weight(node):
         for root in roots:
             held = tensor_of(root)
-            if held.shape == value.shape and held.dtype == value.dtype and _only_use(graph_module.graph, root, node, constants):
+            if (
+                held.shape == value.shape
+                and held.dtype == value.dtype
+                and _only_use(graph_module.graph, root, node, constants)
+            ):
                 return str(root.target)
     if roots:
         return free_name(graph_module, f"{roots[0].target}_folded")

@@ -28,8 +28,8 @@ def infer_sign(graph_module: GraphModule, context: PassContext) -> bool:
     Example:
         in ``conv2d(max_pool2d(relu(x)), w)`` the site's ``input_nonnegative`` is ``max_pool2d of relu``.
 
-    One sweep in graph order. An in-place operation changes what is known of all that shares its memory from there on, so a site is
-    judged by what its operands hold when it reads them. What is not proven is signed.
+    One sweep in graph order. An in-place operation changes what is known of all that shares its memory from there on,
+    so a site is judged by what its operands hold when it reads them. What is not proven is signed.
     """
     proofs: Proofs = {}
     groups: dict[int, list[Node]] = {}
@@ -109,7 +109,8 @@ def _holds(value: Any, proofs: Proofs) -> bool:
 def _all_nonnegative(node: Node, proofs: Proofs) -> bool:
     """Whether all operands are; a first argument that is a list of tensors, two tensors, or a tensor and a number."""
     count = 1 if isinstance(node.args[0], (list, tuple)) else 2
-    return all(_holds(operand, proofs) for operand in node.args[:count]) and node.kwargs.get("alpha", 1) >= 0  # type: ignore[operator]
+    is_added = _holds(node.kwargs.get("alpha", 1), proofs)
+    return is_added and all(_holds(operand, proofs) for operand in node.args[:count])
 
 
 def _clamp(node: Node, proofs: Proofs) -> str:
@@ -219,11 +220,50 @@ _ALWAYS = frozenset(
 
 _KEEPS = frozenset(
     {
-        *(aten.view, aten.reshape, aten.flatten, aten.unflatten, aten.squeeze, aten.unsqueeze, aten.reshape_as, aten.view_as),
-        *(aten.permute, aten.transpose, aten.t, aten.movedim, aten.expand, aten.expand_as, aten.repeat, aten.tile),
+        *(
+            aten.view,
+            aten.reshape,
+            aten.flatten,
+            aten.unflatten,
+            aten.squeeze,
+            aten.unsqueeze,
+            aten.reshape_as,
+            aten.view_as,
+        ),
+        *(
+            aten.permute,
+            aten.transpose,
+            aten.mT,
+            aten.numpy_T,
+            aten.t,
+            aten.movedim,
+            aten.expand,
+            aten.expand_as,
+            aten.repeat,
+            aten.tile,
+        ),
         *(aten.contiguous, aten.clone, aten.alias, aten.detach, aten.detach_, aten.to, aten.type_as, aten._to_copy),
-        *(aten.slice, aten.select, aten.narrow, aten.split, aten.split_with_sizes, aten.chunk, aten.unbind, aten.tensor_split),
-        *(aten.index, aten.index_select, aten.gather, aten.roll, aten.flip, aten.unfold, aten.im2col, aten.tril, aten.triu),
+        *(
+            aten.slice,
+            aten.select,
+            aten.narrow,
+            aten.split,
+            aten.split_with_sizes,
+            aten.chunk,
+            aten.unbind,
+            aten.tensor_split,
+        ),
+        *(
+            aten.index,
+            aten.index_select,
+            aten.gather,
+            aten.roll,
+            aten.flip,
+            aten.unfold,
+            aten.im2col,
+            aten.tril,
+            aten.triu,
+        ),
         *(aten.pixel_shuffle, aten.pixel_unshuffle, aten.channel_shuffle, aten.native_channel_shuffle, aten.diagonal),
         *(aten.dropout, aten.dropout_, aten.repeat_interleave, aten.lift_fresh_copy, aten.sort, aten.topk),
         operator.getitem,
@@ -240,8 +280,29 @@ _SUMMARISES = frozenset(
         *(aten.mean, aten.sum, aten.amax, aten.amin, aten.max, aten.min, aten.cumsum, aten.prod, aten.std, aten.var),
         *(aten.upsample_nearest1d, aten.upsample_nearest2d, aten.upsample_nearest3d, aten._upsample_nearest_exact2d),
         *(aten.upsample_linear1d, aten.upsample_bilinear2d, aten.upsample_trilinear3d, aten._upsample_bilinear2d_aa),
-        *(aten.silu, aten.silu_, aten.gelu, aten.gelu_, aten.hardswish, aten.hardswish_, aten.leaky_relu, aten.leaky_relu_),
-        *(aten.elu, aten.elu_, aten.tanh, aten.tanh_, aten.erf, aten.mish, aten.mish_, aten.log1p, aten.floor, aten.ceil, aten.round),
+        *(
+            aten.silu,
+            aten.silu_,
+            aten.gelu,
+            aten.gelu_,
+            aten.hardswish,
+            aten.hardswish_,
+            aten.leaky_relu,
+            aten.leaky_relu_,
+        ),
+        *(
+            aten.elu,
+            aten.elu_,
+            aten.tanh,
+            aten.tanh_,
+            aten.erf,
+            aten.mish,
+            aten.mish_,
+            aten.log1p,
+            aten.floor,
+            aten.ceil,
+            aten.round,
+        ),
     }
 )
 """Operations whose result is non-negative where their first operand is."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
-from asim_fx.graph_edit import fetch, free_name, get_tensor, owner_of, refresh_value, store
+from asim_fx.graph_edit import aten, fetch, free_name, get_tensor, owner_of, packet_of, refresh_value, store
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 
 _REGIONS = frozenset(
@@ -42,15 +42,16 @@ def inline_regions(graph_module: GraphModule, context: PassContext) -> bool:
         changed = True
     for node in graph_module.graph.nodes:
         if isinstance(node.target, torch._ops.HigherOrderOperator):
-            context.log.note(owner_of(node)[0], f"control flow ({node.target.name()}) is kept as it is, in float")
+            context.log.note(owner_of(node)[0], f"control flow ({node.target}) is kept as it is, in float")
     return changed
 
 
 def _next_region(graph_module: GraphModule) -> Node | None:
     for node in graph_module.graph.nodes:
         target = node.target
-        if isinstance(target, torch._ops.HigherOrderOperator) and target.name() in _REGIONS:
-            return node
+        if isinstance(target, torch._ops.HigherOrderOperator) and str(target) in _REGIONS:
+            found: Node = node
+            return found
     return None
 
 
@@ -68,7 +69,8 @@ def _inline(graph_module: GraphModule, region: Node, context: PassContext) -> No
                 env[node] = _lift(graph_module, inner, node, region)
             elif node.op == "output":
                 results = torch.fx.map_arg(node.args[0], lambda arg: env[arg])
-            elif node.op != "placeholder":
+            elif node.op != "placeholder" and packet_of(node) is not aten._assert_tensor_metadata:
+                # That assertion is about the dtype inside of an autocast, which is gone.
                 env[node] = graph.node_copy(node, lambda arg: env[arg])
                 if not isinstance(node.target, torch._ops.HigherOrderOperator):
                     refresh_value(env[node])
@@ -91,8 +93,7 @@ def _body(graph_module: GraphModule, region: Node) -> tuple[Node, GraphModule]:
 
 
 def _note_precision(region: Node, context: PassContext) -> None:
-    name = region.target.name()  # type: ignore[union-attr]
-    if name == "wrap_with_autocast" and region.args[2]:
+    if str(region.target) == "wrap_with_autocast" and region.args[2]:
         context.log.note(owner_of(region)[0], f"an autocast region to {region.args[1]} runs without autocast")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from torch.fx import Graph, GraphModule, Node
 
 from asim_fx.graph_edit import aten, call_op, dynamic_nodes, packet_of, rank_of
@@ -20,6 +18,8 @@ _SHAPES = frozenset(
         aten.unflatten,
         aten.permute,
         aten.transpose,
+        aten.mT,
+        aten.movedim,
         aten.unsqueeze,
         aten.squeeze,
         aten.expand,
@@ -46,6 +46,8 @@ _ARITHMETIC = frozenset(
         aten.masked_fill_,
         aten.where,
         aten.clamp,
+        aten.copy_,
+        aten.cat,
     }
 )
 _MAX_HEADS = 64
@@ -56,8 +58,8 @@ _MAX_HEADS = 64
 def mark_attention(graph_module: GraphModule, context: PassContext) -> bool:
     """Annotate the products on both sides of a softmax as ``qk`` and ``av``.
 
-    Between product and softmax may stand scaling, masks, biases, reshapes, dropout and a mixing of heads. Only a softmax with a
-    product of two activations on *both* sides is attention.
+    Between product and softmax may stand scaling, masks, biases, reshapes, dropout and a mixing of heads. Only a
+    softmax with a product of two activations on *both* sides is attention.
 
     Example:
         ``matmul(v, transpose(softmax(matmul(q, k))))`` becomes
@@ -67,8 +69,7 @@ def mark_attention(graph_module: GraphModule, context: PassContext) -> bool:
     dynamic = dynamic_nodes(graph)
     changed = False
     for softmax in [node for node in graph.nodes if packet_of(node) in _SOFTMAX]:
-        before = list(dict.fromkeys(_products_before(softmax.all_input_nodes[0], dynamic)))
-        after = list(dict.fromkeys(_products_after(softmax, dynamic)))
+        before, after = _products_before(softmax, dynamic), _products_after(softmax, dynamic)
         if not before or not after:
             continue
         for product in before:
@@ -96,21 +97,36 @@ def _passes(node: Node) -> bool:
     return packet_of(node) in _SHAPES or packet_of(node) in _ARITHMETIC or _mixes_heads(node)
 
 
-def _products_before(node: Node, dynamic: frozenset[Node]) -> Iterator[Node]:
-    if _is_product(node, dynamic):
-        yield node
-    elif _passes(node):
-        for source in node.all_input_nodes:
-            if source in dynamic:
-                yield from _products_before(source, dynamic)
+def _products_before(softmax: Node, dynamic: frozenset[Node]) -> list[Node]:
+    """Return the products that a softmax is taken of."""
+    found: list[Node] = []
+    pending, seen = softmax.all_input_nodes[:1], set(softmax.all_input_nodes[:1])
+    while pending:
+        node = pending.pop()
+        if _is_product(node, dynamic):
+            found.append(node)
+        elif _passes(node):
+            fresh = [source for source in node.all_input_nodes if source in dynamic and source not in seen]
+            seen.update(fresh)
+            pending += fresh
+    return found
 
 
-def _products_after(node: Node, dynamic: frozenset[Node]) -> Iterator[tuple[Node, int]]:
-    for user in node.users:
-        if _is_product(user, dynamic):
-            yield user, 0 if user.args[0] is node else 1
-        elif _passes(user):
-            yield from _products_after(user, dynamic)
+def _products_after(softmax: Node, dynamic: frozenset[Node]) -> list[tuple[Node, int]]:
+    """Return the products that take the result of a softmax, and as which operand."""
+    found: list[tuple[Node, int]] = []
+    pending, seen = [softmax], {softmax}
+    while pending:
+        node = pending.pop()
+        for user in node.users:
+            if user in seen:
+                continue
+            seen.add(user)
+            if _is_product(user, dynamic):
+                found.append((user, 0 if user.args[0] is node else 1))
+            elif _passes(user):
+                pending.append(user)
+    return found
 
 
 def _scores_first(graph: Graph, product: Node) -> Node:

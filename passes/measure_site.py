@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -40,13 +41,7 @@ def measure_site(node: Node, name: str, module: str, dynamic: frozenset[Node], b
     stored = node.args[0] if site.kind is OpKind.QK else node.args[1]
     static = isinstance(stored, Node) and stored not in dynamic
     unsupported = site.unsupported or _why_unsupported(node, site, static=static)
-    return _with(site, module=module, static_weight=static, unsupported=unsupported)
-
-
-def _with(site: OpSite, **changes: Any) -> OpSite:
-    from dataclasses import replace
-
-    return replace(site, **changes)
+    return replace(site, module=module, static_weight=static, unsupported=unsupported)
 
 
 def _why_unsupported(node: Node, site: OpSite, *, static: bool) -> str:
@@ -93,7 +88,7 @@ def _convolution(node: Node, name: str, batch: int) -> OpSite:
 
 
 def geometry_of(node: Node) -> ConvGeometry:
-    """Return the geometry of a convolution; ``same`` and ``valid`` become pairs, the odd zero at the end as torch has it."""
+    """Return the geometry of a convolution; string padding becomes pairs, the odd zero at the end as in torch."""
     kernel = tuple(hint(dim) for dim in shape_of(node.args[1])[2:])
     stride = _each(argument(node, 3, "stride", 1), len(kernel))
     dilation = _each(argument(node, 5, "dilation", 1), len(kernel))

@@ -21,8 +21,8 @@ _CELLS = frozenset({aten.lstm_cell, aten.gru_cell, aten.rnn_tanh_cell, aten.rnn_
 def name_sites(nodes: Iterable[Node], dynamic: frozenset[Node], prefix: str) -> dict[Node, tuple[str, str]]:
     """Return for each node its site's name and the module that makes the call, both qualified.
 
-    Functional products of one module are counted in graph order (``attn.matmul_0``, ``attn.matmul_1``), from 0 at each call of
-    that module, so that a repeated module repeats its names.
+    Functional products of one module are counted in graph order (``attn.matmul_0``, ``attn.matmul_1``), from 0 at each
+    call of that module, so that a repeated module repeats its names.
     """
     names = {}
     counts: dict[tuple[str, int, str], int] = defaultdict(int)

@@ -1,4 +1,4 @@
-"""Remove what computes nothing at inference: dropout, casts to the same dtype, copies that nobody could tell from the original."""
+"""Remove what computes nothing at inference: dropout, casts to the same dtype, copies like the original."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def remove_noops(graph_module: GraphModule, context: PassContext) -> bool:
     Example:
         ``linear(dropout(x, 0.5, False), w)`` becomes ``linear(x, w)``.
 
-    A copy (``clone``, ``contiguous``, a ``pad`` by nothing) goes only where neither side is changed in place and no later
-    ``view`` depends on the memory order that it makes. ``detach`` stays: it changes gradients.
+    A copy (``clone``, ``contiguous``, a ``pad`` by nothing) goes only where neither side is changed in place and no
+    later ``view`` depends on the memory order that it makes. ``detach`` stays: it changes gradients.
     """
     graph = graph_module.graph
     before = len(graph.nodes)
@@ -62,11 +62,13 @@ def _release_factories(graph: Graph) -> bool:
     """Make ``x.new_zeros(56, 56)`` independent of ``x``, of which it takes only dtype and device."""
     released = False
     for node in list(graph.nodes):
-        fill = _FACTORIES.get(packet_of(node))
-        if fill is None or is_batched(shape_of(node)):
+        packet = packet_of(node)
+        if packet not in _FILLED_WITH.keys() | _FILL_POSITION.keys() or is_batched(shape_of(node)):
             continue
         value = tensor_of(node)
-        number = argument(node, fill, "fill_value") if isinstance(fill, int) else fill
+        number = (
+            argument(node, _FILL_POSITION[packet], "fill_value") if packet in _FILL_POSITION else _FILLED_WITH[packet]
+        )
         with graph.inserting_before(node):
             size = [int(dim) for dim in value.shape]
             held = call_op(graph, aten.full.default, (size, number), like=node, dtype=value.dtype, device=value.device)
@@ -78,15 +80,9 @@ def _release_factories(graph: Graph) -> bool:
     return released
 
 
-_FACTORIES: dict[Any, int | float] = {
-    aten.new_zeros: 0.0,
-    aten.new_ones: 1.0,
-    aten.zeros_like: 0.0,
-    aten.ones_like: 1.0,
-    aten.new_full: 2,
-    aten.full_like: 1,
-}
-"""Operations that take no value from their first operand: what they are filled with, or the position of it (an int)."""
+_FILLED_WITH: dict[Any, int] = {aten.new_zeros: 0, aten.zeros_like: 0, aten.new_ones: 1, aten.ones_like: 1}
+_FILL_POSITION: dict[Any, int] = {aten.new_full: 2, aten.full_like: 1}
+"""Operations that take no value from their first operand, and what they fill their result with."""
 
 
 def _inactive_dropout(node: Node) -> bool:
@@ -100,7 +96,12 @@ def _same_shape(node: Node) -> bool:
 def _same_cast(node: Node) -> bool:
     value, given = tensor_of(node), tensor_of(node.args[0])
     copies = argument(node, 3, "copy", False) if packet_of(node) is aten.to else False
-    return value.dtype == given.dtype and value.device == given.device and not copies and not node.kwargs.get("memory_format")
+    return (
+        value.dtype == given.dtype
+        and value.device == given.device
+        and not copies
+        and not node.kwargs.get("memory_format")
+    )
 
 
 def _unit_slice(node: Node) -> bool:
@@ -145,7 +146,9 @@ _COPIES_INPUT: dict[Any, Callable[[Node], bool]] = {
 }
 """Operations that return a copy of their input, and when."""
 
-_NEEDS_MEMORY_ORDER = frozenset({aten.view, aten.as_strided, aten.view_as_real, aten.view_as_complex, aten._unsafe_view})
+_NEEDS_MEMORY_ORDER = frozenset(
+    {aten.view, aten.as_strided, aten.view_as_real, aten.view_as_complex, aten._unsafe_view}
+)
 
 
 def _copy_is_unseen(node: Node, mutated: frozenset[int]) -> bool:

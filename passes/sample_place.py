@@ -40,7 +40,7 @@ def layout_of(place: Where, shape: Sequence[Dim]) -> BatchLayout | None:
 
 
 def checked(place: Where, shape: Sequence[Dim]) -> Where:
-    """Return the place if a tensor of this shape can have it: one batched dimension, at its axis, that ``inner`` divides."""
+    """Return the place if a tensor of this shape can have it: one batched dimension, there, that ``inner`` divides."""
     if not isinstance(place, Place):
         return place
     batched = [axis for axis, dim in enumerate(shape) if is_batched([dim])]

@@ -11,8 +11,9 @@ from torch.fx import GraphModule, Node
 
 from asim_fx.graph_edit import packet_of, storage_of, written_args
 from asim_fx.ir import OpKind, OpSite, annotate, annotation_of
+from asim_fx.passes.sample_math import pointwise, recurrent
 from asim_fx.passes.sample_place import FREE, Place, Where, checked, constant_place, layout_of
-from asim_fx.passes.sample_rules import RULES, pointwise
+from asim_fx.passes.sample_rules import RULES
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 from asim_fx.symbolic import is_batched
 
@@ -22,11 +23,11 @@ def track_samples(graph_module: GraphModule, context: PassContext) -> bool:
     """Annotate every node with its BatchLayout, and every site with those of its result and operands.
 
     Example:
-        an input (B, 3, 224, 224) has stride 150528; windows (64 * B, 49, 96) made of (B, 56, 56, 96) have stride 301056: the first
-        64 * 49 * 96 elements are those of sample 0.
+        an input (B, 3, 224, 224) has stride 150528; windows (64 * B, 49, 96) made of (B, 56, 56, 96) have stride
+        301056: the first 64 * 49 * 96 elements are those of sample 0.
 
-    Placeholders carry the batch in dimension 0. Operations without a rule end the trail: layout None, which the report calls
-    ``batch-dependent``.
+    Placeholders carry the batch in dimension 0. Operations without a rule end the trail: layout None, which the report
+    calls ``batch-dependent``.
     """
     places: dict[Node, Where] = {}
     for node in graph_module.graph.nodes:
@@ -59,7 +60,8 @@ def _place(node: Node, places: dict[Node, Where]) -> Where:
     if any(source is None for source in sources):
         return None
     if node.target is operator.getitem:
-        return places[node.all_input_nodes[0]]
+        source = node.all_input_nodes[0]
+        return None if RULES.get(packet_of(source)) is recurrent and node.args[1] != 0 else places[source]
     rule = RULES.get(packet_of(node), pointwise)
     place = rule(node, places)
     return checked(place, value.shape) if isinstance(value, Tensor) else place
