@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from asim_fx.metrics import Estimate
-    from asim_fx.simulation import SimulationResult, VariantResult
+    from asim_fx.simulation import SimulationResult
 
-HELP = """Measure the accuracy of the converted model in DIR (asim-convert -o DIR) on labelled images.
+HELP = """Measure the accuracy of the converted model in DIR (asim-convert -o DIR).
 
-Prints top-1 and top-5 of the float model (with --baseline), of the ideal integer model and of the simulated hardware,
-with 95 % intervals: over seeds where there are several, over images otherwise.
+Prints top-1 and top-5 of the float model (with --baseline), of the ideal
+integer model and of the simulated hardware, with 95 % intervals: over seeds
+where there are several, over images otherwise.
 
---data is `digits`, a folder with a sub-folder for each class, or a data set of timm (torch/cifar10, hfds/NAME,
-wds/...)."""
+--data is `digits`, a folder with a sub-folder for each class, or a data set
+of timm (torch/cifar10, hfds/NAME, wds/PATTERN)."""
 
 _NAMES = {"float": "float model", "integer": "ideal integer model", "hardware": "simulated hardware"}
 
@@ -125,28 +126,31 @@ def result_table(result: SimulationResult) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("")
-    for name in ("top-1 %", "95 % interval", "top-5 %", "95 % interval", "images/s"):
-        table.add_column(name, justify="right")
-    table.add_column("interval over")
+    table = Table(box=box.SIMPLE_HEAD, caption=_intervals(result), caption_justify="left")
+    table.add_column("", no_wrap=True)
+    for name in ("top-1 %", "top-5 %", "images/s"):
+        table.add_column(name, justify="right", no_wrap=True)
     for variant in result.variants:
-        table.add_row(*_cells(variant))
+        top5 = "" if variant.top5 is None else _estimate(variant.top5)
+        speed = f"{variant.images_per_second:.1f}"
+        table.add_row(_NAMES[variant.variant], _estimate(variant.top1), top5, speed)
     return table
 
 
-def _cells(variant: VariantResult) -> tuple[str, ...]:
-    return (
-        _NAMES[variant.variant],
-        *_estimate(variant.top1),
-        *(("", "") if variant.top5 is None else _estimate(variant.top5)),
-        f"{variant.images_per_second:.1f}",
-        variant.top1.interval,
+def _estimate(estimate: Estimate) -> str:
+    return f"{estimate.mean:.2f} ({estimate.low:.1f}-{estimate.high:.1f})"
+
+
+def _intervals(result: SimulationResult) -> str:
+    """Say what the intervals in brackets are over, once for all variants that share it."""
+    shared: dict[str, list[str]] = {}
+    for variant in result.variants:
+        shared.setdefault(variant.top1.interval, []).append(_NAMES[variant.variant])
+    if len(shared) == 1:
+        return f"in brackets: 95 % interval over {next(iter(shared))}"
+    return "in brackets: 95 % interval over " + "; over ".join(
+        f"{over} ({', '.join(who)})" for over, who in shared.items()
     )
-
-
-def _estimate(estimate: Estimate) -> tuple[str, str]:
-    return f"{estimate.mean:.2f}", f"{estimate.low:.2f} - {estimate.high:.2f}"
 
 
 def _check_results_options(results_file: Path | None, *, resume: bool, overwrite: bool) -> None:
