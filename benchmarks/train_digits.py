@@ -18,7 +18,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
-from timm.layers import set_fused_attn
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -98,8 +97,10 @@ def train(recipe: Recipe) -> nn.Module:
     torch.manual_seed(recipe.seed)
     generator = torch.Generator().manual_seed(recipe.seed)
     images, labels = tensors("train")
-    set_fused_attn(enable=False)  # so that the products inside attention are seen
     model = recipe.build().train()
+    for module in model.modules():
+        if hasattr(module, "fused_attn"):
+            module.fused_attn = False  # so that the products inside attention are seen
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
