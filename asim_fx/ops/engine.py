@@ -6,7 +6,7 @@ in an order that depends on nothing but the operation, so neither blocks nor thr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -16,8 +16,9 @@ from asim_fx.ops.codes import convert, top_code
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.draws import OutputCounters, Seed, output_counters, read_words
 from asim_fx.ops.exact import integer_matmul
+from asim_fx.ops.parallel import for_each, threads_for
 from asim_fx.ops.planes import extract, partial_codes, partial_largest
-from asim_fx.ops.reduction import Reduction
+from asim_fx.ops.reduction import Block, Reduction
 from asim_fx.ops.schedule import ReadPart, Schedule, full_scale, schedule
 from asim_fx.ops.tiles import TileMatrix, tile_matrices
 from asim_fx.ops.votes import vote
@@ -35,29 +36,47 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_byte
     work = schedule(config)
     device = reduction.stored.device
     result = torch.empty(reduction.numel, dtype=torch.float64, device=device)
-    vectors = max(1, working_bytes // _bytes_per_vector(reduction, config, work))
+    threads = threads_for(device)
+    vectors = max(1, working_bytes // (threads * _bytes_per_vector(reduction, config, work)))
+    parts = list(reduction.blocks(min(vectors, -(-reduction.vectors // threads))))
     cells = _cell_numbers(reduction, config)
-    for groups, blocks in reduction.blocks(vectors):
+
+    def prepare(groups: slice) -> Callable[[Block], None]:
         stored = reduction.stored[groups]
         products = [(part, partial_codes(stored, work.stored, part.stored)) for part in work.exact]
         variants = len({(part.stored, part.analog) for part in work.parts})
         matrices = tile_matrices(stored, None if cells is None else cells[groups], work.stored, config, seed, variants)
-        for block in blocks:
-            vectors_block = reduction.streamed(block)
+
+        def compute(block: Block) -> None:
+            vectors = reduction.streamed(block)
             sums = _Sums()
             if work.parts:
                 outputs = None
                 if work.noisy:
-                    flat = reduction.flat_index(block, device)
-                    outputs = output_counters(flat, config.layout, reduction.numel, seed)
-                _read_tiles(vectors_block, matrices, work, config, outputs, seed, sums)
-            shape = (*vectors_block.shape[:2], reduction.outputs)
-            total = torch.zeros(shape, dtype=torch.float64, device=device)
+                    outputs = output_counters(
+                        reduction.flat_index(block, device), config.layout, reduction.numel, seed
+                    )
+                _read_tiles(vectors, matrices, work, config, outputs, seed, sums)
+            total = torch.zeros((*vectors.shape[:2], reduction.outputs), dtype=torch.float64, device=device)
             for part, right in products:
-                left = partial_codes(vectors_block, work.streamed, part.streamed)
+                left = partial_codes(vectors, work.streamed, part.streamed)
                 largest = partial_largest(work.streamed, part.streamed) * partial_largest(work.stored, part.stored)
                 total += integer_matmul(left, right, largest)
             reduction.place(result, block, sums.add_to(total, config))
+
+        return compute
+
+    def compute_groups(part: tuple[slice, list[Block]]) -> None:
+        groups, blocks = part
+        compute = prepare(groups)
+        for block in blocks:
+            compute(block)
+
+    if len(parts) == 1:
+        groups, blocks = parts[0]
+        for_each(prepare(groups), blocks, device)
+    else:
+        for_each(compute_groups, parts, device)
     return result
 
 

@@ -55,6 +55,11 @@ class Reduction:
         """Elements of the result."""
         return self.groups * self.samples * self.positions * self.outputs
 
+    @property
+    def vectors(self) -> int:
+        """Streamed vectors, of all groups."""
+        return self.groups * self.samples * self.positions
+
     def blocks(self, vectors: int) -> Iterator[tuple[slice, list[Block]]]:
         """Yield (groups, blocks of these groups); a block has about ``vectors`` vectors at most."""
         if self.numel == 0:
