@@ -27,6 +27,7 @@ _SHAPES = frozenset(
         aten.clone,
         aten.to,
         aten.dropout,
+        aten.dropout_,
         aten.slice,
         aten.pad,
         aten.constant_pad_nd,

@@ -46,13 +46,12 @@ def expand(node: Node, places: Places) -> Where:
 
 
 def repeat(node: Node, places: Places) -> Where:
-    """Repeat other dimensions than the samples'."""
+    """Repeat whole dimensions; that of the samples too, as its whole batches come again."""
     place, before = source(node, places)
     if place is None:
         return None
     shift = rank_of(node) - len(before)
-    times = argument(node, 1, "repeats")[place.axis + shift]
-    return Place(place.axis + shift, place.inner) if times == 1 else None
+    return Place(place.axis + shift, place.inner)
 
 
 def along(position: int, name: str, default: int = 0) -> Rule:
@@ -87,7 +86,7 @@ def roll(node: Node, places: Places) -> Where:
 
 
 def cat(node: Node, places: Places) -> Where:
-    """Join parts with the same place along another dimension; constants join in."""
+    """Join parts with the same place; constants join in, but not along the dimension of the samples."""
     parts = argument(node, 0, "tensors")
     found = {place for part in parts if isinstance(place := places.get(part), Place)}
     if len(found) != 1:
@@ -96,7 +95,8 @@ def cat(node: Node, places: Places) -> Where:
     axis = int(argument(node, 1, "dim", 0)) % rank_of(node)
     if packet_of(node) is aten.stack:
         return Place(place.axis + (axis <= place.axis), place.inner)
-    return None if axis == place.axis else place
+    whole_batches = all(isinstance(places.get(part), Place) for part in parts)
+    return place if axis != place.axis or whole_batches else None
 
 
 def pad(node: Node, places: Places) -> Where:
@@ -144,7 +144,14 @@ def unfold(node: Node, places: Places) -> Where:
 
 
 def interleave(node: Node, places: Places) -> Where:
-    """Repeat elements along another dimension."""
+    """Repeat each element in place; along the dimension of the samples, each sample's run grows longer."""
     place, before = source(node, places)
-    axis = argument(node, 2, "dim")
-    return place if place is not None and isinstance(axis, int) and axis % len(before) != place.axis else None
+    count, axis = argument(node, 1, "repeats"), argument(node, 2, "dim")
+    if place is None or not isinstance(axis, int) or not isinstance(count, int):
+        return None
+    return Place(place.axis, place.inner * count) if axis % len(before) == place.axis else place
+
+
+def one_hot(node: Node, places: Places) -> Where:
+    """A new last dimension appears."""
+    return source(node, places)[0]

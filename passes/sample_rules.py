@@ -24,6 +24,7 @@ from asim_fx.passes.sample_moves import (
     gather,
     index,
     interleave,
+    one_hot,
     pad,
     permute,
     repeat,
@@ -125,5 +126,6 @@ RULES: dict[Any, Rule] = {
     **all_(embedding, aten.embedding),
     **all_(unfold, aten.unfold),
     **all_(interleave, aten.repeat_interleave),
+    **all_(one_hot, aten.one_hot),
 }
 """Operation -> rule. Whatever is missing must be pointwise, or ends the trail."""

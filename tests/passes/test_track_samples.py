@@ -87,6 +87,13 @@ KNOWN = {
     "shuffled": lambda m, x: F.pixel_shuffle(x, 2),
     "unfolded": lambda m, x: F.unfold(x, 3).transpose(1, 2),
     "grouped norm": lambda m, x: F.group_norm(x, 2),
+    "repeated samples": lambda m, x: m.conv(x.repeat(3, 1, 1, 1)),
+    "interleaved samples": lambda m, x: m.conv(x.repeat_interleave(3, 0)).view(-1, 3, 4, 6, 8).mean(1),
+    "batches one after another": lambda m, x: m.conv(torch.cat([x, x * 2], 0)),
+    "one weight a sample": lambda m, x: F.conv2d(
+        x.reshape(1, -1, 6, 8), x.mean(3).reshape(-1, 1, 2, 3), groups=4 * x.shape[0]
+    ).reshape(-1, 4, 5, 6),
+    "one hot": lambda m, x: F.one_hot((x > 0).long(), 2) * 1.0,
 }
 
 
@@ -126,6 +133,7 @@ UNKNOWN = {
     "rolled flat": lambda m, x: torch.roll(x, 1),
     "multiplied across samples": lambda m, x: x.flatten(1) @ x.flatten(1).T,
     "reversed": lambda m, x: x.flip(0),
+    "joined with a constant": lambda m, x: torch.cat([x, torch.ones(1, 4, 6, 8)], 0),
 }
 
 
