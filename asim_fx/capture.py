@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 
 from asim_fx.capture_check import check_keys, check_macs, check_values, on_meta, run_model, scaled
 from asim_fx.errors import CaptureError
-from asim_fx.example import InputLeaf, at_least_two, batch_of, is_batched, named_arguments, signature
+from asim_fx.example import InputLeaf, at_least_two, batch_of, is_batched, named_arguments, random_like, signature
 from asim_fx.explain import advice, one_line, quietly
 
 __all__ = ["Captured", "InputLeaf", "capture"]
@@ -73,11 +73,11 @@ def capture(
     named = named_arguments(model, args, dict(example_kwargs or {}))
     batch, args, kwargs = at_least_two(args, dict(example_kwargs or {}))
     subject = _own_copy(model)
-    macs = None
+    result = macs = None
     if verify:
         # Caches that a forward pass fills must not be seen by export: run a second shell around the same parameters.
         reference = copy.deepcopy(subject, {id(p): p for p in subject.parameters()})
-        _, macs = run_model(reference, args, kwargs)
+        result, macs = run_model(reference, *random_like((args, kwargs), batch, batch))
     graph_module = _export(subject, named, args, kwargs, batch)
     check_keys(model, graph_module)
     verification = "not verified"
@@ -88,7 +88,7 @@ def capture(
         if on_meta(subject, args, kwargs):
             verification = f"{checked}; values unverified (meta device)"
         else:
-            verification = f"{checked}; {check_values(reference, graph_module, args, kwargs, batch)}"
+            verification = f"{checked}; {check_values(reference, graph_module, (args, kwargs), batch, result)}"
     return Captured(graph_module, batch, args, kwargs, signature(named, batch), macs, verification)
 
 
