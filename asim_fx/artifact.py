@@ -90,6 +90,7 @@ def load(directory: str | os.PathLike[str], model: nn.Module | None = None) -> C
         spec = load_spec(folder / SPEC, manifest["overrides"])
         options = {key: bool(manifest[key]) for key in ("strict", "fold_batch_norm")}
         name, seed, expected = str(manifest["name"]), int(manifest["seed"]), str(manifest["fingerprint"])
+        saved_versions = dict(manifest["versions"])
     except (KeyError, TypeError, ValueError) as error:
         message = f"{folder / MANIFEST} is not a manifest of format {FORMAT}: {error!r}"
         raise ArtifactError(message) from error
@@ -99,7 +100,7 @@ def load(directory: str | os.PathLike[str], model: nn.Module | None = None) -> C
     )
     if fingerprint(converted.graph_modules) != expected:
         message = f"{folder} was made from another model, or captured differently by other versions"
-        raise ArtifactError(message, hint=_compare_versions(manifest["versions"]))
+        raise ArtifactError(message, hint=_compare_versions(saved_versions))
     try:
         load_model(converted.body, folder / WEIGHTS, strict=True)
     except (RuntimeError, SafetensorError) as error:

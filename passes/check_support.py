@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch.fx import GraphModule
 
 from asim_fx.errors import PlanError, SpecError, SpecIssue
-from asim_fx.ir import SitePlan, Target, annotate, iter_plans
+from asim_fx.ir import OpSite, SitePlan, Target, annotate, iter_plans
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 from asim_fx.spec.checks import problems
 
@@ -56,13 +56,14 @@ def _notes(plan: SitePlan) -> tuple[str, ...]:
     site, notes = plan.site, []
     if site.layout is None:
         notes.append("batch-dependent: samples cannot be followed to this site, so its noise depends on the batch")
-    if plan.settings.scale == "sample" and _loses_samples(plan):
-        notes.append("batch-dependent: samples cannot be followed to an operand, which is scaled as a whole tensor")
+    if plan.settings.scale == "sample" and not follows_samples(site):
+        notes.append("batch-dependent: samples cannot be followed here, so `scale: sample` works as `dynamic`")
     if plan.settings.vote.levels and plan.settings.vote.how == "mode" and plan.target is Target.ANALOG:
         notes.append("mode votes have a bias that adds up over cycles and tiles")
     return tuple(notes)
 
 
-def _loses_samples(plan: SitePlan) -> bool:
-    site = plan.site
-    return site.input_layout is None or (not site.static_weight and site.weight_layout is None)
+def follows_samples(site: OpSite) -> bool:
+    """Return whether the samples of a batch are known in the result and in every operand that is an activation."""
+    layouts = [site.layout, site.input_layout] + ([] if site.static_weight else [site.weight_layout])
+    return None not in layouts

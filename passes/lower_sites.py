@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import nn
 from torch.fx import GraphModule, Node
@@ -9,6 +11,7 @@ from torch.fx import GraphModule, Node
 from asim_fx.ir import OpKind, OpSite, SitePlan, Target, iter_plans
 from asim_fx.nn import CimConv, CimLinear, CimMatmul
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
+from asim_fx.passes.check_support import follows_samples
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 
 RNG = "asim_rng"
@@ -74,7 +77,7 @@ def op_config(plan: SitePlan) -> OpConfig:
     site, settings = plan.site, plan.settings
     if plan.bits is None:
         raise AssertionError(site.name)
-    scale = "tensor" if settings.scale == "dynamic" else settings.scale
+    scale = _scale(plan)
     # A weight is one tensor whatever the batch; CimMatmul wants both scales static or neither.
     weight_scale = "tensor" if site.static_weight and not (scale == "static" and _is_matmul(site)) else scale
     if plan.tiles is None:
@@ -90,6 +93,13 @@ def op_config(plan: SitePlan) -> OpConfig:
         read=read,
         layout=site.layout,
     )
+
+
+def _scale(plan: SitePlan) -> Literal["tensor", "sample", "static"]:
+    """Return over what a scale is taken; check_support has noted where ``sample`` is not possible."""
+    if plan.settings.scale == "static":
+        return "static"
+    return "sample" if plan.settings.scale == "sample" and follows_samples(plan.site) else "tensor"
 
 
 def _is_matmul(site: OpSite) -> bool:

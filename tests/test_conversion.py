@@ -145,7 +145,7 @@ def test_a_converted_model_copies_exports_and_compiles(small_net: nn.Module, ima
     assert torch.equal(twin(images), expected)
     converted.reseed(0)
     batch = torch.export.Dim("batch", min=1, max=64)
-    program = torch.export.export(converted, (images,), dynamic_shapes=({0: batch},))
+    program = torch.export.export(converted, (images,), dynamic_shapes={"args": ({0: batch},)})
     torch.testing.assert_close(program.module()(images), expected, rtol=1e-4, atol=1e-4)
 
 

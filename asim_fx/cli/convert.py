@@ -59,6 +59,14 @@ def convert(
         list[str] | None, typer.Option(metavar="K=V", help="Argument of the model's constructor. Repeatable.")
     ] = None,
     device: Annotated[str, typer.Option(metavar="D", help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    calibrate: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="Images for `scale: static`; as --data of asim-simulate.")
+    ] = None,
+    calib_samples: Annotated[int, typer.Option(metavar="N", min=1, help="How many of them.")] = 256,
+    data_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where a named data set for --calibrate lies.")
+    ] = None,
+    calib_split: Annotated[str, typer.Option(metavar="NAME", help="Its part to calibrate on.")] = "train",
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the noise, the die and random weights.")] = 0,
 ) -> None:
     """Compile a model onto a hardware spec."""
@@ -68,10 +76,14 @@ def convert(
     if dry_run and verify:
         message = "--dry-run lowers nothing, so there is nothing to --verify"
         raise UsageError(message)
+    if dry_run and calibrate is not None:
+        message = "--dry-run lowers nothing, so there is nothing to --calibrate"
+        raise UsageError(message)
     from asim_fx.cli.console import stages
 
-    with stages(total=8) as begin:
+    with stages(total=9) as begin:
         begin("importing torch")
+        from asim_fx.cli.calibrating import calibrate_on, refuse_uncalibrated
         from asim_fx.cli.planning import ConversionOptions, ModelOptions, convert_model, plan_model
 
         options = ModelOptions(
@@ -91,7 +103,11 @@ def convert(
         else:
             converted = convert_model(model, spec, options, conversion, begin)
             result = converted.report
+            if calibrate is not None:
+                begin("calibrating")
+                calibrate_on(converted, calibrate, calib_split, calib_samples, data_dir)
             if output is not None:
+                refuse_uncalibrated(converted)
                 begin("writing")
                 converted.save(output)
     _print(result, report)

@@ -47,7 +47,7 @@ def load_artifact(directory: Path, factory: str | None, kwargs: Sequence[str]) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's and timm's words about their own code
         converted = load(directory, None if original is None else original.model)
-    return LoadedArtifact(converted, _data_config(converted, original))
+    return LoadedArtifact(converted, data_config_of(converted, original))
 
 
 def _build(factory: str, kwargs: Sequence[str]) -> LibraryModel:
@@ -58,7 +58,12 @@ def _build(factory: str, kwargs: Sequence[str]) -> LibraryModel:
     return build_python(ModelRequest(name, kwargs=parse_model_kwargs(kwargs)))
 
 
-def _data_config(converted: ConvertedModel, original: LibraryModel | None) -> Mapping[str, Any]:
+def data_config_of(converted: ConvertedModel, original: LibraryModel | None = None) -> Mapping[str, Any]:
+    """Return how images are prepared for a converted model.
+
+    Raises:
+        DataError: it does not take one batch of images.
+    """
     source = converted.recipe.source
     if source is not None and source.data_config:
         return source.data_config

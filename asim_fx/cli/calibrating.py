@@ -1,0 +1,51 @@
+"""Calibrate a converted model on the images that a user named. Imports torch: only for the body of a command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from asim_fx.calibration import calibrate, uncalibrated_sites
+from asim_fx.cli.loading import data_config_of
+from asim_fx.converted import ConvertedModel
+from asim_fx.data import open_data
+from asim_fx.errors import UsageError
+
+_BATCH = 32
+
+
+def calibrate_on(converted: ConvertedModel, source: str, split: str, samples: int, data_dir: Path | None) -> None:
+    """Set static scales from the first ``samples`` images of a source.
+
+    Raises:
+        UsageError: no site has a static scale.
+        DataError: the images cannot be had, or do not suit the model.
+    """
+    if not any(site.config.input.scale == "static" for site in converted.sites().values()):
+        message = "--calibrate has nothing to do: no site has `scale: static`"
+        raise UsageError(message, hint="for example --set defaults.scale=static")
+    data = open_data(
+        source,
+        config=data_config_of(converted),
+        data_dir=data_dir,
+        split=split,
+        batch_size=_BATCH,
+        workers=0,
+        num_samples=samples,
+    )
+    device = next((tensor.device for tensor in converted.parameters()), torch.device("cpu"))
+    calibrate(converted, (images.to(device) for images, _ in data))
+
+
+def refuse_uncalibrated(converted: ConvertedModel) -> None:
+    """Refuse to save a model that could not run.
+
+    Raises:
+        UsageError: a site with a static scale was not calibrated.
+    """
+    sites = uncalibrated_sites(converted)
+    if sites:
+        more = f" and {len(sites) - 3} more" if len(sites) > 3 else ""
+        message = f"`scale: static` needs calibration at {', '.join(sites[:3])}{more}"
+        raise UsageError(message, hint="--calibrate SOURCE names images; `scale: dynamic` needs none")
