@@ -25,12 +25,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import nn
 
+from asim_fx.capture import InputSignature
 from asim_fx.conversion import convert, versions
 from asim_fx.converted import ConvertedModel
 from asim_fx.errors import ArtifactError, OutputError
 from asim_fx.fingerprint import fingerprint
 from asim_fx.report.files import render
-from asim_fx.signature import InputSignature
 from asim_fx.source import ModelSource
 from asim_fx.spec import load_spec
 
@@ -95,9 +95,7 @@ def load(directory: str | os.PathLike[str], model: nn.Module | None = None) -> C
         message = f"{folder / MANIFEST} is not a manifest of format {FORMAT}: {error!r}"
         raise ArtifactError(message) from error
     args, kwargs = signature.example()
-    converted = convert(
-        _original(source, model), spec, args, kwargs, name=name, source=source, seed=seed, **options
-    )
+    converted = convert(_original(source, model), spec, args, kwargs, name=name, source=source, seed=seed, **options)
     if fingerprint(converted.graph_modules) != expected:
         message = f"{folder} was made from another model, or captured differently by other versions"
         raise ArtifactError(message, hint=_compare_versions(saved_versions))
@@ -195,7 +193,9 @@ def _original(source: ModelSource | None, model: nn.Module | None) -> nn.Module:
         return model
     if source is None:
         message = "the artifact was made from a model in Python, which must be given again"
-        raise ArtifactError(message, hint="asim_fx.load(directory, model=...), or asim-simulate --model pkg.module:factory")
+        raise ArtifactError(
+            message, hint="asim_fx.load(directory, model=...), or asim-simulate --model pkg.module:factory"
+        )
     from asim_fx.models import rebuild_model
 
     return rebuild_model(source)

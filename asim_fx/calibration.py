@@ -53,9 +53,7 @@ def calibrate(converted: ConvertedModel, batches: Iterable[Tensor | tuple[Any, .
 def uncalibrated_sites(converted: ConvertedModel) -> list[str]:
     """Return the labels of the sites that need calibration before they can run."""
     return [
-        site.config.site
-        for site in converted.sites().values()
-        if any(bool(scale.isnan()) for scale in scales_of(site))
+        site.config.site for site in converted.sites().values() if any(bool(scale.isnan()) for scale in scales_of(site))
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from asim_fx.capture import Captured, capture
+from asim_fx.capture import Captured, InputSignature, capture
 from asim_fx.converted import ConvertedModel, Recipe
 from asim_fx.dataflow import trace_dataflow
 from asim_fx.errors import PlanError, VerificationError
@@ -22,7 +22,6 @@ from asim_fx.pipeline import Fact, PassContext, PassLog, Pipeline, facts_after
 from asim_fx.report.build import build_report
 from asim_fx.report.rows import MappingReport
 from asim_fx.rules import shadowed_rules, unmatched_rules
-from asim_fx.signature import InputSignature
 from asim_fx.source import ModelSource
 from asim_fx.spec import HardwareSpec, load_spec
 

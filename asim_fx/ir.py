@@ -144,7 +144,9 @@ class OpSite:
     @property
     def depthwise(self) -> bool:
         """Whether this is a convolution with one input channel for each group."""
-        return self.kind is OpKind.CONV and self.groups > 1 and self.geometry is not None and self.k == self.geometry.taps
+        return (
+            self.kind is OpKind.CONV and self.groups > 1 and self.geometry is not None and self.k == self.geometry.taps
+        )
 
 
 def input_plane_widths(bits: int, *, signed: bool, encoding: int) -> tuple[int, ...]:

@@ -27,9 +27,7 @@ def build_timm(request: ModelRequest) -> LibraryModel:
     kwargs = {**_timm_shape(request), **request.kwargs}
     if request.num_classes is not None:
         kwargs["num_classes"] = request.num_classes
-    model = construct(
-        request, lambda: timm.create_model(request.name, pretrained=request.pretrained, **kwargs)
-    )
+    model = construct(request, lambda: timm.create_model(request.name, pretrained=request.pretrained, **kwargs))
     asked = {} if request.input_size is None else {"input_size": request.input_size}
     data = timm.data.resolve_data_config(asked, model=model)
     return LibraryModel(model, _image_size(data["input_size"]), data)

@@ -16,9 +16,7 @@ SPLIT_SEED = 0
 def main() -> None:
     digits = load_digits()
     images, labels = digits.images.astype(np.uint8), digits.target.astype(np.uint8)
-    _, test = train_test_split(
-        np.arange(len(labels)), test_size=TEST_IMAGES, stratify=labels, random_state=SPLIT_SEED
-    )
+    _, test = train_test_split(np.arange(len(labels)), test_size=TEST_IMAGES, stratify=labels, random_state=SPLIT_SEED)
     is_test = np.zeros(len(labels), dtype=bool)
     is_test[test] = True
     np.savez_compressed(OUTPUT, images=images, labels=labels, is_test=is_test)

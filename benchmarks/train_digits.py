@@ -53,9 +53,7 @@ RECIPES = {
 def tensors(split: Split) -> tuple[Tensor, Tensor]:
     """Return images (n, 1, 8, 8) in 0..1 and labels (n,)."""
     digits = load_digits(split)
-    return torch.from_numpy(digits.images).float()[:, None] / PIXEL_MAX, torch.from_numpy(
-        digits.labels
-    ).long()
+    return torch.from_numpy(digits.images).float()[:, None] / PIXEL_MAX, torch.from_numpy(digits.labels).long()
 
 
 def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
@@ -64,9 +62,7 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tenso
     angle = (torch.rand(n, generator=generator) * 2 - 1) * math.radians(recipe.rotation_degrees)
     shift = (torch.rand(n, 2, generator=generator) * 2 - 1) * recipe.shift_pixels / 4
     cos, sin = angle.cos(), angle.sin()
-    theta = torch.stack(
-        [torch.stack([cos, -sin, shift[:, 0]], 1), torch.stack([sin, cos, shift[:, 1]], 1)], 1
-    )
+    theta = torch.stack([torch.stack([cos, -sin, shift[:, 0]], 1), torch.stack([sin, cos, shift[:, 1]], 1)], 1)
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, align_corners=False)
 
@@ -101,9 +97,7 @@ def train(recipe: Recipe) -> nn.Module:
     for module in model.modules():
         if hasattr(module, "fused_attn"):
             module.fused_attn = False  # so that the products inside attention are seen
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     steps = math.ceil(len(images) / recipe.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
@@ -153,9 +147,7 @@ def write(name: str, recipe: Recipe, output: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--output", type=Path, default=OUTPUT, help="where to write; the package itself if left out"
-    )
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="where to write; the package itself if left out")
     parser.add_argument("models", nargs="*", help=f"{', '.join(RECIPES)}; all when left out")
     options = parser.parse_args()
     for name in options.models or RECIPES:

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch.fx import Graph, GraphModule, Node
 
-from asim_fx.graph_edit import argument, aten, call_op, dynamic_nodes, packet_of, rank_of
-from asim_fx.macs import einsum_labels
+from asim_fx.graph.edit import argument, aten, call_op, dynamic_nodes, packet_of, rank_of
+from asim_fx.graph.macs import einsum_labels
+from asim_fx.graph.symbolic import Dim, same_dim, shape_of
 from asim_fx.pipeline import Fact, PassContext, graph_pass
-from asim_fx.symbolic import Dim, same_dim, shape_of
 
 
 @graph_pass(requires=[Fact.FLAT], provides=[Fact.CANONICAL])

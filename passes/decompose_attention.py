@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch.fx import Graph, GraphModule, Node
 
-from asim_fx.graph_edit import argument, aten, call_op, owner_of, packet_of
+from asim_fx.graph.edit import argument, aten, call_op, owner_of, packet_of
+from asim_fx.graph.symbolic import hint, shape_of, tensor_of
 from asim_fx.ir import annotate
 from asim_fx.pipeline import Fact, PassContext, graph_pass
-from asim_fx.symbolic import hint, shape_of, tensor_of
 
 
 @graph_pass(requires=[Fact.FLAT], provides=[Fact.NO_SDPA])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Graph, GraphModule, Node
 
-from asim_fx.graph_edit import (
+from asim_fx.graph.edit import (
     argument,
     aten,
     fetch,
@@ -21,8 +21,8 @@ from asim_fx.graph_edit import (
     storage_of,
     store,
 )
+from asim_fx.graph.symbolic import hint, shape_of
 from asim_fx.pipeline import Fact, PassContext, graph_pass
-from asim_fx.symbolic import hint, shape_of
 
 _CONVOLUTIONS = frozenset({aten.conv1d, aten.conv2d, aten.conv3d})
 _TRANSPOSED = frozenset({aten.conv_transpose1d, aten.conv_transpose2d, aten.conv_transpose3d})

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
-from asim_fx.graph_edit import argument, aten, fetch, packet_of, storage_of, written_args
+from asim_fx.graph.edit import argument, aten, fetch, packet_of, storage_of, written_args
 from asim_fx.ir import OpKind, OpSite, annotate, annotation_of
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 

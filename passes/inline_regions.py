@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
-from asim_fx.graph_edit import aten, fetch, free_name, get_tensor, owner_of, packet_of, refresh_value, store
+from asim_fx.graph.edit import aten, fetch, free_name, get_tensor, owner_of, packet_of, refresh_value, store
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 
 _REGIONS = frozenset(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch.fx import Graph, GraphModule, Node
 
-from asim_fx.graph_edit import aten, call_op, dynamic_nodes, packet_of, rank_of
+from asim_fx.graph.edit import aten, call_op, dynamic_nodes, packet_of, rank_of
+from asim_fx.graph.symbolic import hint, shape_of
 from asim_fx.ir import annotate, annotation_of
 from asim_fx.pipeline import Fact, PassContext, graph_pass
-from asim_fx.symbolic import hint, shape_of
 
 _SOFTMAX = frozenset({aten.softmax, aten._softmax, aten._safe_softmax, aten.special_softmax})
 _SHAPES = frozenset(

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch.fx import Graph, GraphModule, Node
 
-from asim_fx.graph_edit import argument, aten, call_op, mutated_storages, packet_of, storage_of
+from asim_fx.graph.edit import argument, aten, call_op, mutated_storages, packet_of, storage_of
+from asim_fx.graph.symbolic import is_batched, same_shape, shape_of, tensor_of
 from asim_fx.pipeline import Fact, PassContext, graph_pass
-from asim_fx.symbolic import is_batched, same_shape, shape_of, tensor_of
 
 
 @graph_pass(requires=[Fact.FLAT], provides=[Fact.NO_NOOPS])

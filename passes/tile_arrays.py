@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from torch.fx import GraphModule
 
-from asim_fx.ir import OpSite, TileGrid, Target, annotate, iter_plans
+from asim_fx.ir import OpSite, Target, TileGrid, annotate, iter_plans
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 
 
@@ -24,7 +24,9 @@ def tile_arrays(graph_module: GraphModule, context: PassContext) -> bool:
         tiles = tile(plan.site, rows=macro.rows, columns=macro.columns, weight_bits=plan.settings.weight_bits)
         notes = plan.notes
         if tiles.patch_split:
-            notes += (f"patch split: {_taps(plan.site)} taps do not fit {macro.rows} rows, so patches are cut anywhere",)
+            notes += (
+                f"patch split: {_taps(plan.site)} taps do not fit {macro.rows} rows, so patches are cut anywhere",
+            )
         annotate(node, plan=replace(plan, tiles=tiles, notes=notes))
     return False
 

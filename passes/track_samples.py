@@ -9,13 +9,13 @@ from typing import Any
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
-from asim_fx.graph_edit import packet_of, storage_of, written_args
+from asim_fx.graph.edit import packet_of, storage_of, written_args
+from asim_fx.graph.samples.math import pointwise, recurrent
+from asim_fx.graph.samples.place import FREE, Place, Where, checked, constant_place, layout_of
+from asim_fx.graph.samples.rules import RULES
+from asim_fx.graph.symbolic import is_batched
 from asim_fx.ir import OpKind, OpSite, annotate, annotation_of
-from asim_fx.passes.sample_math import pointwise, recurrent
-from asim_fx.passes.sample_place import FREE, Place, Where, checked, constant_place, layout_of
-from asim_fx.passes.sample_rules import RULES
 from asim_fx.pipeline import Fact, PassContext, graph_pass
-from asim_fx.symbolic import is_batched
 
 
 @graph_pass(requires=[Fact.SITES], provides=[Fact.LAYOUTS])

@@ -101,9 +101,9 @@ def test_totals_add_up(small_net: nn.Module, images: Tensor) -> None:
 
 def test_state_dict_keeps_the_models_keys(small_net: nn.Module, images: Tensor) -> None:
     converted = asim_fx.convert(small_net, spec(), images, fold_batch_norm=False)
-    assert set(converted.graph_module.state_dict()) == set(small_net.state_dict()) - {"norm.num_batches_tracked"} or set(
-        converted.graph_module.state_dict()
-    ) == set(small_net.state_dict())
+    assert set(converted.graph_module.state_dict()) == set(small_net.state_dict()) - {
+        "norm.num_batches_tracked"
+    } or set(converted.graph_module.state_dict()) == set(small_net.state_dict())
 
 
 def test_a_rule_that_matches_nothing_names_the_nearest(small_net: nn.Module, images: Tensor, tmp_path) -> None:

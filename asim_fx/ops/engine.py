@@ -53,9 +53,7 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_byte
             if work.parts:
                 outputs = None
                 if work.noisy:
-                    outputs = output_counters(
-                        reduction.flat_index(block, device), config.layout, reduction.numel, seed
-                    )
+                    outputs = output_counters(reduction.flat_index(block, device), config.layout, reduction.numel, seed)
                 _read_tiles(vectors, matrices, work, config, outputs, seed, sums)
             total = torch.zeros((*vectors.shape[:2], reduction.outputs), dtype=torch.float64, device=device)
             for part, right in products:

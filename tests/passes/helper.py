@@ -12,8 +12,8 @@ from torch.fx import GraphModule, Interpreter, Node
 from torch.utils import _pytree as pytree
 
 from asim_fx.capture import capture
+from asim_fx.graph.macs import eager_reference
 from asim_fx.ir import OpSite, iter_sites
-from asim_fx.macs import eager_reference
 from asim_fx.passes import ANALYSIS_PIPELINE
 from asim_fx.pipeline import GraphPass, PassContext
 from asim_fx.spec.schema import HardwareSpec, Macro

@@ -19,7 +19,7 @@ rules:
   - {match: {name: "@first_conv"}, target: integer, why: "the stem stays digital"}
   - {match: {op: qk}, input_bits: 9, input_encoding: 2, macro: {adc: {bits: 9}}}
   - {match: {name: "layer4.**", where: {groups: 1}}, hybrid: {levels: 2}, vote: {levels: 4, samples: 3, how: median}}
-"""  # noqa: E501 (the example of the documentation, verbatim)
+"""
 
 SMALL = """\
 version: 1

@@ -16,7 +16,7 @@ from torch.fx import Graph, GraphModule, Node
 from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
-from asim_fx.symbolic import tensor_of, value_of
+from asim_fx.graph.symbolic import tensor_of, value_of
 
 aten = torch.ops.aten
 

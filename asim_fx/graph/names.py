@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 from torch.fx import Node
 
-from asim_fx.graph_edit import owner_of, packet_of
+from asim_fx.graph.edit import owner_of, packet_of
+from asim_fx.graph.macs import aten
 from asim_fx.ir import annotation_of
-from asim_fx.macs import aten
 
 _FOLDED = re.compile(r"_folded(_\d+)?$")
 _SUFFIX = re.compile(r"(^|[._])weight$")

@@ -13,10 +13,18 @@ from torch.export import Dim
 from torch.fx import GraphModule
 from torch.utils import _pytree as pytree
 
-from asim_fx.capture_check import check_keys, check_macs, check_values, on_meta, run_model, scaled
+from asim_fx.capture.check import check_keys, check_macs, check_values, on_meta, run_model, scaled
+from asim_fx.capture.example import (
+    InputLeaf,
+    at_least_two,
+    batch_of,
+    is_batched,
+    named_arguments,
+    random_like,
+    signature,
+)
+from asim_fx.capture.explain import advice, one_line, quietly
 from asim_fx.errors import CaptureError
-from asim_fx.example import InputLeaf, at_least_two, batch_of, is_batched, named_arguments, random_like, signature
-from asim_fx.explain import advice, one_line, quietly
 
 __all__ = ["Captured", "InputLeaf", "capture"]
 

@@ -19,7 +19,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from asim_fx.symbolic import Dim, hint, numel_hint, shape_of, value_of
+from asim_fx.graph.symbolic import Dim, hint, numel_hint, shape_of, value_of
 
 aten = torch.ops.aten
 

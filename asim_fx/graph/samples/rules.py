@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from asim_fx.graph_edit import aten
-from asim_fx.passes.sample_common import Rule
-from asim_fx.passes.sample_math import (
+from asim_fx.graph.edit import aten
+from asim_fx.graph.samples.common import Rule
+from asim_fx.graph.samples.math import (
     before_last,
     convolution,
     linear,
@@ -16,7 +16,7 @@ from asim_fx.passes.sample_math import (
     recurrent,
     reduce,
 )
-from asim_fx.passes.sample_moves import (
+from asim_fx.graph.samples.moves import (
     along,
     cat,
     embedding,

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.fx import GraphModule
 
+from asim_fx.capture.example import random_like, tensors
+from asim_fx.capture.explain import advice, one_line
 from asim_fx.errors import CaptureError, InputError
-from asim_fx.example import random_like, tensors
-from asim_fx.explain import advice, one_line
-from asim_fx.macs import eager_reference, graph_macs, run_and_count
+from asim_fx.graph.macs import eager_reference, graph_macs, run_and_count
 
 _TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
 _SEED = 20210

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.fx import Graph, Node
 
-from asim_fx.graph_edit import is_random, storage_of, written_args
-from asim_fx.symbolic import is_batched
+from asim_fx.graph.edit import is_random, storage_of, written_args
+from asim_fx.graph.symbolic import is_batched
 
 
 def constant_nodes(graph: Graph, refused: Iterable[Node] = ()) -> dict[Node, None]:

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch.fx import Node
 
-from asim_fx.graph_edit import argument, aten, packet_of, rank_of
-from asim_fx.passes.sample_common import Places, Rule, broadcast, dims_of, others_free, source
-from asim_fx.passes.sample_place import FREE, Place, Where
-from asim_fx.symbolic import extent, shape_of
+from asim_fx.graph.edit import argument, aten, packet_of, rank_of
+from asim_fx.graph.samples.common import Places, Rule, broadcast, dims_of, others_free, source
+from asim_fx.graph.samples.place import FREE, Place, Where
+from asim_fx.graph.symbolic import extent, shape_of
 
 _POINTWISE_WITHOUT_TAG = frozenset(
     {

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch.fx import Node
 
-from asim_fx.graph_edit import argument, rank_of
-from asim_fx.passes.sample_place import FREE, Place, Where
-from asim_fx.symbolic import Dim, shape_of
+from asim_fx.graph.edit import argument, rank_of
+from asim_fx.graph.samples.place import FREE, Place, Where
+from asim_fx.graph.symbolic import Dim, shape_of
 
 Places = Mapping[Node, Where]
 Rule = Callable[[Node, Places], Where]

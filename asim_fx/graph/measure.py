@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch.fx import Node
 
-from asim_fx.graph_edit import argument, aten, packet_of, rank_of
+from asim_fx.graph.edit import argument, aten, packet_of, rank_of
+from asim_fx.graph.macs import node_macs
+from asim_fx.graph.symbolic import extent, hint, is_batched, numel_hint, per_image, shape_of, tensor_of
 from asim_fx.ir import ConvGeometry, OpKind, OpSite, annotation_of
-from asim_fx.macs import node_macs
-from asim_fx.symbolic import extent, hint, is_batched, numel_hint, per_image, shape_of, tensor_of
 
 _CONVOLUTIONS = frozenset({aten.conv1d, aten.conv2d, aten.conv3d})
 _TRANSPOSED = frozenset({aten.conv_transpose1d, aten.conv_transpose2d, aten.conv_transpose3d})

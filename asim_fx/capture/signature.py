@@ -1,4 +1,4 @@
-"""What a converted model takes: checked at every call, and kept in an artifact so that the model can be captured again."""
+"""What a converted model takes: checked at every call, and kept in an artifact to capture the model again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from asim_fx.capture import Captured, InputLeaf
+from asim_fx.capture.example import InputLeaf
+from asim_fx.capture.export import Captured
 from asim_fx.errors import InputError
 
 _EXAMPLE_SEED = 0
@@ -63,9 +64,7 @@ class InputSignature:
     def example(self, batch: int = 2) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return random arguments of this form, the same at every call."""
         generator = torch.Generator().manual_seed(_EXAMPLE_SEED)
-        values = [
-            leaf.value if isinstance(leaf, Constant) else _random(leaf, batch, generator) for leaf in self.leaves
-        ]
+        values = [leaf.value if isinstance(leaf, Constant) else _random(leaf, batch, generator) for leaf in self.leaves]
         args, kwargs = pytree.tree_unflatten(values, pytree.treespec_loads(self.structure))
         return tuple(args), dict(kwargs)
 

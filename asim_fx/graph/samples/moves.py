@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch.fx import Node
 
-from asim_fx.graph_edit import argument, aten, packet_of, rank_of
-from asim_fx.passes.sample_common import Places, Rule, broadcast, dims_of, others_free, source
-from asim_fx.passes.sample_place import FREE, Place, Where, reshaped
-from asim_fx.symbolic import shape_of, tensor_of
+from asim_fx.graph.edit import argument, aten, packet_of, rank_of
+from asim_fx.graph.samples.common import Places, Rule, broadcast, dims_of, others_free, source
+from asim_fx.graph.samples.place import FREE, Place, Where, reshaped
+from asim_fx.graph.symbolic import shape_of, tensor_of
 
 
 def reshape(node: Node, places: Places) -> Where:

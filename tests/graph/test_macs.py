@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asim_fx.capture import capture
-from asim_fx.macs import count_eager_macs, einsum_labels, graph_macs
+from asim_fx.graph.macs import count_eager_macs, einsum_labels, graph_macs
 
 X = torch.zeros(2, 6, 8, 8)
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from asim_fx.graph.symbolic import Dim, extent, is_batched
 from asim_fx.ir import BatchLayout
-from asim_fx.symbolic import Dim, extent, is_batched
 
 
 @dataclass(frozen=True, slots=True)

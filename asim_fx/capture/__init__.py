@@ -1,0 +1,7 @@
+"""Capture a model as a graph, check that the graph is the model, and say what it takes."""
+
+from asim_fx.capture.example import InputLeaf
+from asim_fx.capture.export import Captured, capture
+from asim_fx.capture.signature import InputSignature
+
+__all__ = ["Captured", "InputLeaf", "InputSignature", "capture"]

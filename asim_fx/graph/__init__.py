@@ -1,0 +1,1 @@
+"""What passes share: reading, measuring and editing a captured graph."""
