@@ -88,14 +88,24 @@ def load(directory: str | os.PathLike[str], model: nn.Module | None = None) -> C
         source = None if manifest["source"] is None else ModelSource.from_json(manifest["source"])
         signature = InputSignature.from_json(manifest["inputs"])
         spec = load_spec(folder / SPEC, manifest["overrides"])
-        options = {key: bool(manifest[key]) for key in ("strict", "fold_batch_norm")}
+        strict, fold_batch_norm = bool(manifest["strict"]), bool(manifest["fold_batch_norm"])
         name, seed, expected = str(manifest["name"]), int(manifest["seed"]), str(manifest["fingerprint"])
         saved_versions = dict(manifest["versions"])
     except (KeyError, TypeError, ValueError) as error:
         message = f"{folder / MANIFEST} is not a manifest of format {FORMAT}: {error!r}"
         raise ArtifactError(message) from error
     args, kwargs = signature.example()
-    converted = convert(_original(source, model), spec, args, kwargs, name=name, source=source, seed=seed, **options)
+    converted = convert(
+        _original(source, model),
+        spec,
+        args,
+        kwargs,
+        name=name,
+        source=source,
+        strict=strict,
+        fold_batch_norm=fold_batch_norm,
+        seed=seed,
+    )
     if fingerprint(converted.graph_modules) != expected:
         message = f"{folder} was made from another model, or captured differently by other versions"
         raise ArtifactError(message, hint=_compare_versions(saved_versions))

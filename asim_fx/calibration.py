@@ -16,8 +16,8 @@ from asim_fx.nn import CimModule
 def calibrate(converted: ConvertedModel, batches: Iterable[Tensor | tuple[Any, ...]]) -> None:
     """Set the scale of every site with ``scale: static`` to the largest magnitude that it meets.
 
-    The sites compute in float meanwhile, so that no site sees another's errors; earlier calibration is forgotten. Nothing
-    changes where no site has a static scale.
+    The sites compute in float meanwhile, so that no site sees another's errors; earlier calibration is forgotten.
+    Nothing changes where no site has a static scale.
 
     Args:
         converted: the model; its noise counter is left as it was.

@@ -170,8 +170,8 @@ def input_plane_widths(bits: int, *, signed: bool, encoding: int) -> tuple[int, 
 class BitPlan:
     """How often each cycle of an operation is read: a table of stored plane x streamed plane.
 
-    ``reads[i][j]`` belongs to stored plane ``i`` and streamed plane ``j``, both counted from the LSB: 0 is DIGITAL (exact,
-    never digitised), 1 is ANALOG, n > 1 is VOTED(n).
+    ``reads[i][j]`` belongs to stored plane ``i`` and streamed plane ``j``, both counted from the LSB: 0 is DIGITAL
+    (exact, never digitised), 1 is ANALOG, n > 1 is VOTED(n).
 
     Attributes:
         reads: the table.

@@ -1,7 +1,7 @@
 """Run passes in an order that is checked before anything runs.
 
-A pass is a plain function ``(GraphModule, PassContext) -> bool`` (True: it changed something) that declares the facts it
-requires of the graph and the facts that hold once it ran.
+A pass is a plain function ``(GraphModule, PassContext) -> bool`` (True: it changed something) that declares the facts
+it requires of the graph and the facts that hold once it ran.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import nn
 from torch.fx import GraphModule, Node
+from torch.fx.node import Argument
 
 from asim_fx.ir import OpKind, OpSite, SitePlan, Target, iter_plans
 from asim_fx.nn import CimConv, CimLinear, CimMatmul
@@ -61,7 +62,7 @@ def _module(plan: SitePlan) -> nn.Module:
     return CimMatmul(config, stored_first=site.kind is OpKind.QK)
 
 
-def _operands(node: Node, plan: SitePlan) -> tuple[object, ...]:
+def _operands(node: Node, plan: SitePlan) -> tuple[Argument, ...]:
     if plan.site.kind in (OpKind.CONV, OpKind.LINEAR):
         x, weight, *rest = node.args
         return x, weight, rest[0] if rest else node.kwargs.get("bias")

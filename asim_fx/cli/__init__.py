@@ -1,1 +1,1 @@
-"""TODO"""
+"""The commands. Nothing here imports torch before it is needed."""

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 HELP = """Compile MODEL onto the hardware of SPEC, and show how each layer was mapped.
 
-MODEL is a timm name (resnet50), torchvision:NAME, pkg.module:factory, or a model that ships inside (asim:digits_resnet).
+MODEL is a timm name (resnet50), torchvision:NAME, pkg.module:factory, or
+a model that ships inside (asim:digits_resnet).
 SPEC is the name of a shipped spec (`asim-spec list`) or a path to YAML.
 
 Without -o everything runs and is reported, and nothing is written."""

@@ -142,7 +142,7 @@ def list_sites(model: str, options: ModelOptions | None = None) -> tuple[OpSite,
     return tuple(plan.site for plan in plans_of(planned))
 
 
-class _quiet(warnings.catch_warnings):
+class _quiet(warnings.catch_warnings):  # noqa: N801 (used as a verb in a with statement)
     """Keep torch's and timm's warnings about their own code out of the user's terminal."""
 
     def __enter__(self) -> None:

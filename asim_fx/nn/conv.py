@@ -9,7 +9,7 @@ from torch import Tensor
 from asim_fx.errors import UsageError
 from asim_fx.ir import ConvGeometry
 from asim_fx.nn.module import CimModule
-from asim_fx.ops import library as _library
+from asim_fx.ops import library as _library  # noqa: F401 (registers torch.ops.asim)
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.conv import pad_spatial
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from asim_fx.nn.module import CimModule
-from asim_fx.ops import library as _library
+from asim_fx.ops import library as _library  # noqa: F401 (registers torch.ops.asim)
 
 
 class CimLinear(CimModule):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from asim_fx.nn.module import CimModule, unknown_scale
-from asim_fx.ops import library as _library
+from asim_fx.ops import library as _library  # noqa: F401 (registers torch.ops.asim)
 from asim_fx.ops.config import OpConfig
 
 

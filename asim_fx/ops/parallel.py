@@ -1,7 +1,7 @@
 """Share work among threads, each of which runs torch's operations serially.
 
-The plain engine is thousands of short operations. Split each among threads, they spend their time waiting for one another,
-on a machine with other work up to forty times as long as the work takes; whole blocks have nothing to wait for.
+The plain engine is thousands of short operations. Were each split among threads, these would spend their time waiting
+for one another, on a machine with other work many times as long as the work takes; whole blocks wait for nothing.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-import asim_fx.ops.library
+import asim_fx.ops.library  # noqa: F401 (registers torch.ops.asim)
 from asim_fx.errors import NumericsError
 from asim_fx.ir import BatchLayout
 from asim_fx.ops.config import Operand
