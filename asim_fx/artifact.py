@@ -30,8 +30,8 @@ from asim_fx.conversion import convert, versions
 from asim_fx.converted import ConvertedModel
 from asim_fx.errors import ArtifactError, OutputError
 from asim_fx.fingerprint import fingerprint
+from asim_fx.models import ModelSource
 from asim_fx.report.files import render
-from asim_fx.source import ModelSource
 from asim_fx.spec import load_spec
 
 FORMAT = 1

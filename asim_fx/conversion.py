@@ -16,13 +16,12 @@ from asim_fx.converted import ConvertedModel, Recipe
 from asim_fx.dataflow import trace_dataflow
 from asim_fx.errors import PlanError, VerificationError
 from asim_fx.ir import OpSite, SitePlan, iter_plans, iter_sites
-from asim_fx.models import find_aliases
+from asim_fx.models import ModelSource, find_aliases
 from asim_fx.passes import ANALYSIS_PIPELINE, LOWERING_PIPELINE, MAPPING_PIPELINE
 from asim_fx.pipeline import Fact, PassContext, PassLog, Pipeline, facts_after
 from asim_fx.report.build import build_report
 from asim_fx.report.rows import MappingReport
 from asim_fx.rules import shadowed_rules, unmatched_rules
-from asim_fx.source import ModelSource
 from asim_fx.spec import HardwareSpec, load_spec
 
 Progress = Callable[[str], None]

@@ -13,10 +13,10 @@ from torch.fx import GraphModule
 
 from asim_fx.capture import InputSignature
 from asim_fx.errors import UsageError
+from asim_fx.models import ModelSource
 from asim_fx.nn import CimModule, Fidelity
 from asim_fx.passes.lower_sites import RNG
 from asim_fx.report.rows import MappingReport
-from asim_fx.source import ModelSource
 from asim_fx.spec import HardwareSpec
 
 

@@ -20,9 +20,9 @@ import asim_fx
 from asim_fx.cli.simulate import parse_seeds
 from asim_fx.converted import ConvertedModel
 from asim_fx.data import DataSource, open_data
-from asim_fx.metrics import Estimate
 from asim_fx.models import BuiltModel, build_model
 from asim_fx.simulation import SimulationResult, simulate
+from asim_fx.simulation.metrics import Estimate
 
 MODELS = ("digits_resnet", "digits_vit")
 

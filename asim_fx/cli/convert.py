@@ -84,8 +84,8 @@ def convert(
 
     with stages(total=9) as begin:
         begin("importing torch")
-        from asim_fx.cli.calibrating import calibrate_on, refuse_uncalibrated
-        from asim_fx.cli.planning import ConversionOptions, ModelOptions, convert_model, plan_model
+        from asim_fx.cli.work.calibrating import calibrate_on, refuse_uncalibrated
+        from asim_fx.cli.work.planning import ConversionOptions, ModelOptions, convert_model, plan_model
 
         options = ModelOptions(
             checkpoint=checkpoint,

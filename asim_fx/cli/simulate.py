@@ -13,8 +13,8 @@ from asim_fx.errors import InterruptedRunError, UsageError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from asim_fx.metrics import Estimate
     from asim_fx.simulation import SimulationResult
+    from asim_fx.simulation.metrics import Estimate
 
 HELP = """Measure the accuracy of the converted model in DIR (asim-convert -o DIR).
 
@@ -64,9 +64,9 @@ def simulate(
 
     with progress_bar() as bar:
         task = bar.add_task("loading", total=None)
-        from asim_fx.cli.loading import load_artifact
+        from asim_fx.cli.work.loading import load_artifact
         from asim_fx.data import open_data
-        from asim_fx.devices import resolve_device
+        from asim_fx.models.devices import resolve_device
         from asim_fx.simulation import simulate as run
 
         target = resolve_device(device)
@@ -163,7 +163,7 @@ def _check_results_options(results_file: Path | None, *, resume: bool, overwrite
     if resume and overwrite:
         msg = "--resume and --overwrite exclude each other"
         raise UsageError(msg)
-    from asim_fx.journal import check_unused
+    from asim_fx.simulation.journal import check_unused
 
     check_unused(results_file, resume=resume, overwrite=overwrite)
 

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from asim_fx.metrics import Estimate
 from asim_fx.models import build_model
+from asim_fx.simulation.metrics import Estimate
 from benchmarks import digits_noise
 from benchmarks.digits_noise import CHIPS, METHODS, Chip, cell, convert
 

@@ -11,7 +11,7 @@ import asim_fx
 
 @pytest.fixture(scope="session")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from asim_fx.cli.planning import ConversionOptions, ModelOptions, convert_model
+    from asim_fx.cli.work.planning import ConversionOptions, ModelOptions, convert_model
 
     folder = tmp_path_factory.mktemp("artifact") / "digits"
     converted = convert_model(

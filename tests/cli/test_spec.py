@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asim_fx.cli import planning
+from asim_fx.cli.work import planning
 from asim_fx.spec.loader import load_spec, parse_spec
 from tests.cli.command import run
 from tests.test_rules import SITES

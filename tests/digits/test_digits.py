@@ -11,7 +11,7 @@ from torch import nn
 from asim_fx.data import open_data
 from asim_fx.digits import CLASSES, MEAN, PIXEL_MAX, STD, load_digits
 from asim_fx.models import build_model
-from asim_fx.zoo import ASIM_MODELS
+from asim_fx.models.zoo import ASIM_MODELS
 
 
 def test_all_images_of_the_origin_are_there_once() -> None:

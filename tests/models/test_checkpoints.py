@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from asim_fx.checkpoints import load_checkpoint, read_state_dict
 from asim_fx.errors import CheckpointError
+from asim_fx.models.checkpoints import load_checkpoint, read_state_dict
 
 
 def net() -> nn.Module:

@@ -172,7 +172,7 @@ def test_failures_are_one_line(
 
 
 def test_the_models_own_line_is_named() -> None:
-    with pytest.raises(CaptureError, match=r"test_capture\.py:\d+") as found:
+    with pytest.raises(CaptureError, match=r"test_export\.py:\d+") as found:
         capture(Branching(), torch.zeros(2, 3))
     assert found.value.hint
 

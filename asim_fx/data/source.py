@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from asim_fx.datasets import (
+from asim_fx.data.datasets import (
     TIMM_LISTS,
     TIMM_STREAMS,
     ImageList,
@@ -24,7 +24,7 @@ from asim_fx.datasets import (
     open_folder,
 )
 from asim_fx.errors import DataError
-from asim_fx.library import first_line, format_size
+from asim_fx.models.library import first_line, format_size
 
 Batch = tuple[Tensor, Tensor]
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 from torch import Tensor
 
 from asim_fx.errors import DataError
-from asim_fx.library import first_line, import_library
+from asim_fx.models.library import first_line, import_library
 
 Transform = Callable[[Any], Tensor]
 

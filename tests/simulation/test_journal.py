@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from asim_fx.errors import OutputError, UsageError
-from asim_fx.journal import BatchResult, open_journal
+from asim_fx.simulation.journal import BatchResult, open_journal
 
 HEADER = {"model_identity": "a", "batch_size": 4}
 FIRST = BatchResult("integer", None, 0, 4, 3, 4, 0.5)

@@ -12,8 +12,8 @@ import asim_fx
 from asim_fx.converted import ConvertedModel
 from asim_fx.data import DataSource
 from asim_fx.errors import DataError, InputError, UsageError
-from asim_fx.journal import BatchResult
 from asim_fx.simulation import SimulationResult, model_identity, simulate
+from asim_fx.simulation.journal import BatchResult
 
 
 @dataclass(frozen=True)

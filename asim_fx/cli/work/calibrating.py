@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from asim_fx.calibration import calibrate, uncalibrated_sites
-from asim_fx.cli.loading import data_config_of
+from asim_fx.cli.work.loading import data_config_of
 from asim_fx.converted import ConvertedModel
 from asim_fx.data import open_data
 from asim_fx.errors import UsageError

@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from asim_fx.errors import ModelError
-from asim_fx.library import IMAGENET_CONFIG, ImageSize, LibraryModel, ModelRequest, construct, import_library
+from asim_fx.models.library import IMAGENET_CONFIG, ImageSize, LibraryModel, ModelRequest, construct, import_library
 
 
 def build_python(request: ModelRequest) -> LibraryModel:

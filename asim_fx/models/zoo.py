@@ -6,9 +6,9 @@ import difflib
 from importlib.resources import as_file, files
 from typing import Any
 
-from asim_fx.checkpoints import load_checkpoint
 from asim_fx.errors import ModelError
-from asim_fx.library import IMAGENET_CONFIG, ImageSize, LibraryModel, ModelRequest, construct, import_library
+from asim_fx.models.checkpoints import load_checkpoint
+from asim_fx.models.library import IMAGENET_CONFIG, ImageSize, LibraryModel, ModelRequest, construct, import_library
 
 ASIM_MODELS = ("digits_resnet", "digits_vit")
 """What ships inside."""

@@ -16,9 +16,9 @@ from asim_fx.converted import ConvertedModel
 from asim_fx.data import DataSource
 from asim_fx.errors import DataError, InputError
 from asim_fx.fingerprint import fingerprint
-from asim_fx.journal import BatchKey, BatchResult, Journal, Variant, open_journal
-from asim_fx.metrics import Estimate, estimate_over_images, estimate_over_seeds
 from asim_fx.passes.lower_sites import RNG
+from asim_fx.simulation.journal import BatchKey, BatchResult, Journal, Variant, open_journal
+from asim_fx.simulation.metrics import Estimate, estimate_over_images, estimate_over_seeds
 
 Progress = Callable[[int, int | None], None]
 """Called with finished batches and all batches, over all variants; None where the number is not known."""

@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from asim_fx.checkpoints import load_checkpoint
-from asim_fx.devices import resolve_device
 from asim_fx.errors import ModelError, UsageError
-from asim_fx.factories import build_python
-from asim_fx.library import ImageSize, LibraryModel, ModelRequest, first_line, format_size
-from asim_fx.source import ModelSource, SourceKind
-from asim_fx.zoo import TIMM_SCHEMES, build_asim, build_timm, build_torchvision
+from asim_fx.models.checkpoints import load_checkpoint
+from asim_fx.models.devices import resolve_device
+from asim_fx.models.factories import build_python
+from asim_fx.models.library import ImageSize, LibraryModel, ModelRequest, first_line, format_size
+from asim_fx.models.source import ModelSource, SourceKind
+from asim_fx.models.zoo import TIMM_SCHEMES, build_asim, build_timm, build_torchvision
 
 _BUILDERS: Mapping[SourceKind, Callable[[ModelRequest], LibraryModel]] = {
     "timm": build_timm,
@@ -60,7 +60,7 @@ def build_model(
         name: a timm name (``resnet50``, with or without ``timm:``), ``torchvision:NAME``, ``asim:NAME``,
             which has its trained weights without being asked, or ``pkg.module:factory``.
         pretrained: download the library's own weights.
-        checkpoint: file with weights, loaded last; see ``asim_fx.checkpoints``.
+        checkpoint: file with weights, loaded last; see ``asim_fx.models.checkpoints``.
         num_classes: outputs of the classifier; the model's own number if left out.
         input_size: channels, height, width of an image; the model's own if left out.
         model_kwargs: arguments of the constructor, as a mapping or as ``key=value`` words.

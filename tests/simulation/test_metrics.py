@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asim_fx.metrics import estimate_over_images, estimate_over_seeds, student_t95
+from asim_fx.simulation.metrics import estimate_over_images, estimate_over_seeds, student_t95
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-from asim_fx import library
-from asim_fx.devices import resolve_device
 from asim_fx.errors import AsimError, ModelError, UsageError
-from asim_fx.models import build_model, find_aliases, parse_model_kwargs, parse_name, rebuild_model
-from asim_fx.source import ModelSource
+from asim_fx.models import (
+    ModelSource,
+    build_model,
+    find_aliases,
+    library,
+    parse_model_kwargs,
+    parse_name,
+    rebuild_model,
+)
+from asim_fx.models.devices import resolve_device
 
 
 def shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:

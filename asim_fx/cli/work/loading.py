@@ -12,9 +12,9 @@ from asim_fx.artifact import load
 from asim_fx.capture import InputLeaf
 from asim_fx.converted import ConvertedModel
 from asim_fx.errors import DataError, UsageError
-from asim_fx.factories import build_python
-from asim_fx.library import IMAGENET_CONFIG, LibraryModel, ModelRequest
 from asim_fx.models import fit_data_config, parse_model_kwargs, parse_name
+from asim_fx.models.factories import build_python
+from asim_fx.models.library import IMAGENET_CONFIG, LibraryModel, ModelRequest
 
 
 @dataclass(frozen=True, slots=True)
