@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from asim_fx.capture import Captured, InputSignature, capture
 from asim_fx.converted import ConvertedModel, Recipe
@@ -18,13 +19,16 @@ from asim_fx.errors import PlanError, VerificationError
 from asim_fx.ir import OpSite, SitePlan, iter_plans, iter_sites
 from asim_fx.models import ModelSource, find_aliases
 from asim_fx.passes import ANALYSIS_PIPELINE, LOWERING_PIPELINE, MAPPING_PIPELINE
-from asim_fx.pipeline import Fact, PassContext, PassLog, Pipeline, facts_after
+from asim_fx.pipeline import PassContext, PassLog, Pipeline, check_outputs, facts_after
 from asim_fx.report.build import build_report
 from asim_fx.report.rows import MappingReport
 from asim_fx.rules import shadowed_rules, unmatched_rules
 from asim_fx.spec import HardwareSpec, load_spec
 
 Progress = Callable[[str], None]
+
+_TOLERANCE = 1e-4
+"""Of the largest output: what float arithmetic in another order may move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,8 @@ def convert(
         source: where the model came from, so that a saved artifact can build it again.
         strict: whether a site that the spec maps but that has no analog or integer form is an error.
         fold_batch_norm: whether batch norms are folded into the operation before them.
-        verify: whether to check that the lowered graph, with every site in float, still computes the model.
+        verify: whether to check after every pass, and of the lowered graph with every site in float, that the result
+            is still the model's.
         seed: of the noise and of the die.
         progress: told what happens next, in words.
 
@@ -91,21 +96,23 @@ def convert(
         source=source,
         strict=strict,
         fold_batch_norm=fold_batch_norm,
+        verify=verify,
         progress=progress,
     )
     tell = progress or _silent
     captured, graph_module = planned.captured, planned.captured.graph_module
-    with torch.no_grad():
-        expected = graph_module(*captured.example_args, **captured.example_kwargs) if verify else None
+    check = _output_check(captured) if verify else None
     tell("lowering")
     Pipeline(LOWERING_PIPELINE, given=facts_after(ANALYSIS_PIPELINE + MAPPING_PIPELINE)).run(
         graph_module, planned.context
     )
     converted = ConvertedModel(graph_module, planned.report, planned.recipe, InputSignature.of(captured))
     converted.reseed(seed)
-    if verify:
+    if check is not None:
         tell("verifying")
-        _check_lowering(converted, captured, expected)
+        converted.set_fidelity("float")
+        check(graph_module)
+        converted.set_fidelity("hardware")
     return converted
 
 
@@ -119,6 +126,7 @@ def plan(
     source: ModelSource | None = None,
     strict: bool = False,
     fold_batch_norm: bool = True,
+    verify: bool = False,
     progress: Progress | None = None,
 ) -> PlannedModel:
     """Capture a model and plan every site, without lowering it. Arguments and errors as in ``convert``."""
@@ -132,7 +140,7 @@ def plan(
     )
     tell("analysing")
     graph_module = captured.graph_module
-    Pipeline(ANALYSIS_PIPELINE).run(graph_module, context)
+    Pipeline(ANALYSIS_PIPELINE).run(graph_module, context, check=_output_check(captured) if verify else None)
     sites = [site for _, site in iter_sites(graph_module.graph)]
     _check_macs(sites, context, captured)
     _check_rules(spec, sites)
@@ -191,22 +199,12 @@ def _check_rules(spec: HardwareSpec, sites: Sequence[OpSite]) -> None:
         )
 
 
-def _check_lowering(converted: ConvertedModel, captured: Captured, expected: Any) -> None:
-    converted.set_fidelity("float")
+def _output_check(captured: Captured) -> Callable[[GraphModule], None]:
+    """Return a check that a graph still computes what it computed when it was captured."""
+    args, keywords = captured.example_args, captured.example_kwargs
     with torch.no_grad():
-        actual = converted(*captured.example_args, **captured.example_kwargs)
-    converted.set_fidelity("hardware")
-    converted.reseed(converted.seed)
-    for one, other in zip(_tensors(actual), _tensors(expected), strict=True):
-        worst, largest = float((one - other).abs().max()), float(other.abs().max())
-        if not worst <= 1e-4 * largest:
-            message = f"with every site in float, the lowered graph is off by {worst:.3g} (largest value {largest:.3g})"
-            raise VerificationError(message)
+        expected = captured.graph_module(*args, **keywords)
+    return check_outputs(args, expected, keywords=keywords, tolerance=_TOLERANCE)
 
 
-def _tensors(value: Any) -> list[Tensor]:
-    leaves = torch.utils._pytree.tree_leaves(value)
-    return [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.is_floating_point()]
-
-
-__all__ = ["ConvertedModel", "Fact", "PlannedModel", "convert", "plan", "plans_of", "versions"]
+__all__ = ["ConvertedModel", "PlannedModel", "convert", "plan", "plans_of", "versions"]

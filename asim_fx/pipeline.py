@@ -172,7 +172,7 @@ class Pipeline:
 
 
 def check_outputs(
-    inputs: tuple[Any, ...], expected: Tensor | Any, *, tolerance: float
+    inputs: tuple[Any, ...], expected: Any, *, tolerance: float, keywords: Mapping[str, Any] | None = None
 ) -> Callable[[GraphModule], None]:
     """Return a check for ``Pipeline.run``: the graph still computes ``expected`` from ``inputs``.
 
@@ -180,11 +180,12 @@ def check_outputs(
         inputs: positional arguments of the graph.
         expected: the model's own result.
         tolerance: largest difference allowed, as a share of the largest magnitude expected.
+        keywords: keyword arguments of the graph.
     """
 
     def check(graph_module: GraphModule) -> None:
         with torch.no_grad():
-            actual = graph_module(*inputs)
+            actual = graph_module(*inputs, **(keywords or {}))
         for one, other in zip(_tensors(actual), _tensors(expected), strict=True):
             worst = float((one - other).abs().max())
             allowed = tolerance * float(other.abs().max())
