@@ -68,12 +68,19 @@ class ConvGeometry:
         stride: step of the window.
         padding: zeros (before, after) along each dimension.
         dilation: distance between taps.
+        output_padding: of a transposed convolution: outputs added at the end; None for an ordinary one.
     """
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
     padding: tuple[tuple[int, int], ...]
     dilation: tuple[int, ...]
+    output_padding: tuple[int, ...] | None = None
+
+    @property
+    def transposed(self) -> bool:
+        """Whether this is a transposed convolution: ``padding`` cuts its result and ``stride`` spreads it."""
+        return self.output_padding is not None
 
     @property
     def taps(self) -> int:
@@ -97,7 +104,7 @@ class OpSite:
         k: length of the reduction, of one group.
         n: outputs of one group that are stored side by side.
         groups: independent matrices (groups of a conv; heads and windows of a matmul, for one image).
-        vectors: streamed vectors for each group, for one image.
+        vectors: streamed vectors for each group, for one image; of a transposed convolution the positions of its input.
         macs: multiply-accumulates for one image, padding included.
         input_shape: shape of the streamed operand, ``None`` where the batch is.
         weight_shape: shape of the stored operand, ``None`` where the batch is.
@@ -248,6 +255,16 @@ class BitPlan:
         return max(1, *(reads for _, _, reads in self.cells()))
 
 
+def row_step(taps: int, rows: int) -> int:
+    """Return how many elements of a reduction one row tile covers: whole channels, unless one exceeds the rows.
+
+    Args:
+        taps: of one channel of a convolution; 1 for any other operation.
+        rows: row parallelism of the array.
+    """
+    return rows if taps > rows else rows // taps * taps
+
+
 @dataclass(frozen=True, slots=True)
 class TileGrid:
     """How a K x N matrix lies on arrays of ``rows`` x ``columns``, one group at a time.
@@ -256,10 +273,12 @@ class TileGrid:
         rows: row parallelism of the array: the full scale of a read.
         columns: physical columns of the array.
         step: elements of the reduction that one row tile covers (a whole number of channels for a conv).
-        row_tiles: reads that one output of one cell needs.
+        row_tiles: reads that one output of one cell needs; of a transposed convolution the tiles of all its phases.
         column_tiles: arrays side by side; an output takes ``weight_bits`` physical columns.
         utilisation: share of the cells of all arrays that hold a weight bit, 0..1.
         patch_split: whether a conv's patch is longer than the rows and was cut anywhere.
+        row_reads: reads of one cell for all outputs of one channel and image, where that is not vectors x row tiles:
+            in a transposed convolution each output is read in the tiles of its own phase.
     """
 
     rows: int
@@ -269,6 +288,7 @@ class TileGrid:
     column_tiles: int
     utilisation: float
     patch_split: bool = False
+    row_reads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,8 +330,10 @@ class SitePlan:
         """ADC conversions for one image: vectors x outputs x row tiles x reads of the bit plan."""
         if self.target is not Target.ANALOG or self.tiles is None or self.bits is None:
             return 0
-        outputs = self.site.n * self.site.groups
-        return self.site.vectors * outputs * self.tiles.row_tiles * self.bits.total_reads
+        row_reads = self.tiles.row_reads
+        if row_reads is None:
+            row_reads = self.site.vectors * self.tiles.row_tiles
+        return self.site.n * self.site.groups * row_reads * self.bits.total_reads
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ def check_support(graph_module: GraphModule, context: PassContext) -> bool:
     """Leave in float what has no analog or integer form, with the reason; refuse settings that physics does not allow.
 
     Example:
-        a transposed convolution that the spec maps to ``analog`` becomes ``float: transposed convolutions ...``.
+        a complex linear that the spec maps to ``analog`` becomes ``float: its operands are complex64 ...``.
 
     Raises:
         SpecError: fields of some site exclude each other. All such sites are named.

@@ -10,7 +10,7 @@ from torch.fx import GraphModule, Node
 from torch.fx.node import Argument
 
 from asim_fx.ir import OpKind, OpSite, SitePlan, Target, iter_plans
-from asim_fx.nn import CimConv, CimLinear, CimMatmul
+from asim_fx.nn import CimConv, CimConvTranspose, CimLinear, CimMatmul
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
 from asim_fx.passes.check_support import follows_samples
 from asim_fx.pipeline import Fact, PassContext, graph_pass
@@ -56,7 +56,8 @@ def _module(plan: SitePlan) -> nn.Module:
     if site.kind is OpKind.CONV:
         if site.geometry is None:
             raise AssertionError(site.name)
-        return CimConv(config, site.geometry, site.groups)
+        kind = CimConvTranspose if site.geometry.transposed else CimConv
+        return kind(config, site.geometry, site.groups)
     if site.kind is OpKind.LINEAR:
         return CimLinear(config)
     return CimMatmul(config, stored_first=site.kind is OpKind.QK)

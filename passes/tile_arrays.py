@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from torch.fx import GraphModule
 
-from asim_fx.ir import OpSite, Target, TileGrid, annotate, iter_plans
+from asim_fx.ir import OpSite, Target, TileGrid, annotate, iter_plans, row_step
+from asim_fx.phases import Phase, transposed_phases
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 
 
@@ -22,11 +23,7 @@ def tile_arrays(graph_module: GraphModule, context: PassContext) -> bool:
             continue
         macro = plan.settings.macro
         tiles = tile(plan.site, rows=macro.rows, columns=macro.columns, weight_bits=plan.settings.weight_bits)
-        notes = plan.notes
-        if tiles.patch_split:
-            notes += (
-                f"patch split: {_taps(plan.site)} taps do not fit {macro.rows} rows, so patches are cut anywhere",
-            )
+        notes = plan.notes + _notes(plan.site, tiles)
         annotate(node, plan=replace(plan, tiles=tiles, notes=notes))
     return False
 
@@ -35,7 +32,8 @@ def tile(site: OpSite, *, rows: int, columns: int, weight_bits: int) -> TileGrid
     """Return how one group of a site lies on arrays.
 
     A convolution puts whole channels into a row tile, so that a patch never straddles two; where one channel's taps
-    exceed the rows, the flattened reduction is cut in runs of ``rows`` as for a linear.
+    exceed the rows, the flattened reduction is cut in runs of ``rows`` as for a linear. Each stride phase of a
+    transposed convolution holds its own taps, in row tiles of its own; ``step`` is that of the phase with most taps.
 
     Args:
         site: what is mapped.
@@ -43,22 +41,42 @@ def tile(site: OpSite, *, rows: int, columns: int, weight_bits: int) -> TileGrid
         columns: physical columns of the array.
         weight_bits: physical columns of one output.
     """
-    taps = _taps(site)
-    patch_split = taps > rows
-    step = rows if patch_split else rows // taps * taps
-    row_tiles = -(-site.k // step)
+    phases = _phases(site)
+    taps = [phase.taps for phase in phases] if phases else [_taps(site)]
+    channels = site.k // _taps(site)
+    # One stack of row tiles for an ordinary operation, one for each phase of a transposed convolution.
+    stacks = [-(-channels * count // row_step(count, rows)) for count in taps]
+    row_tiles = sum(stacks)
     column_tiles = -(-site.n * weight_bits // columns)
     used = site.k * site.n * weight_bits
     return TileGrid(
         rows=rows,
         columns=columns,
-        step=step,
+        step=row_step(max(taps), rows),
         row_tiles=row_tiles,
         column_tiles=column_tiles,
         utilisation=used / (row_tiles * rows * column_tiles * columns),
-        patch_split=patch_split,
+        patch_split=max(taps) > rows,
+        row_reads=sum(phase.positions * stack for phase, stack in zip(phases, stacks, strict=True)) if phases else None,
     )
+
+
+def _phases(site: OpSite) -> tuple[Phase, ...]:
+    if site.geometry is None or not site.geometry.transposed:
+        return ()
+    return transposed_phases([size or 1 for size in site.input_shape[2:]], site.geometry)
 
 
 def _taps(site: OpSite) -> int:
     return site.geometry.taps if site.geometry is not None else 1
+
+
+def _notes(site: OpSite, tiles: TileGrid) -> tuple[str, ...]:
+    notes = []
+    phases = _phases(site)
+    if len(phases) > 1:
+        notes.append(f"transposed: its {len(phases)} stride phases are tiled and read each on its own")
+    if tiles.patch_split:
+        taps = max(phase.taps for phase in phases) if phases else _taps(site)
+        notes.append(f"patch split: {taps} taps do not fit {tiles.rows} rows, so patches are cut anywhere")
+    return tuple(notes)

@@ -30,7 +30,7 @@ def measure_site(node: Node, name: str, module: str, dynamic: frozenset[Node], b
         batch: size of the example's batch; counts are divided by it.
     """
     packet = packet_of(node)
-    if packet in _CONVOLUTIONS:
+    if packet in _CONVOLUTIONS | _TRANSPOSED:
         site = _convolution(node, name, batch)
     elif packet is aten.linear:
         site = _linear(node, name, batch)
@@ -68,8 +68,11 @@ def _convolution(node: Node, name: str, batch: int) -> OpSite:
     weight = [hint(dim) for dim in shape_of(node.args[1])]
     groups = argument(node, 6, "groups", 1)
     groups = hint(groups.meta["val"]) if isinstance(groups, Node) else int(groups)
-    k = numel_hint(weight[1:])
-    n = weight[0] // groups
+    taps = numel_hint(weight[2:])
+    if packet_of(node) in _TRANSPOSED:
+        k, n = weight[0] // groups * taps, weight[1]
+    else:
+        k, n = weight[1] * taps, weight[0] // groups
     macs = node_macs(node) // batch
     return OpSite(
         name=name,
@@ -91,6 +94,8 @@ def geometry_of(node: Node) -> ConvGeometry:
     """Return the geometry of a convolution; string padding becomes pairs, the odd zero at the end as in torch."""
     kernel = tuple(hint(dim) for dim in shape_of(node.args[1])[2:])
     stride = _each(argument(node, 3, "stride", 1), len(kernel))
+    if packet_of(node) in _TRANSPOSED:
+        return _transposed_geometry(node, kernel, stride)
     dilation = _each(argument(node, 5, "dilation", 1), len(kernel))
     padding = argument(node, 4, "padding", 0)
     if padding == "same":
@@ -101,6 +106,17 @@ def geometry_of(node: Node) -> ConvGeometry:
     else:
         pairs = tuple((amount, amount) for amount in _each(padding, len(kernel)))
     return ConvGeometry(kernel, stride, pairs, dilation)
+
+
+def _transposed_geometry(node: Node, kernel: tuple[int, ...], stride: tuple[int, ...]) -> ConvGeometry:
+    padding = _each(argument(node, 4, "padding", 0), len(kernel))
+    return ConvGeometry(
+        kernel,
+        stride,
+        tuple((amount, amount) for amount in padding),
+        _each(argument(node, 7, "dilation", 1), len(kernel)),
+        output_padding=_each(argument(node, 5, "output_padding", 0), len(kernel)),
+    )
 
 
 def _each(value: Any, count: int) -> tuple[int, ...]:
@@ -162,8 +178,8 @@ def _other(node: Node, name: str, batch: int) -> OpSite:
     operands = [leaf for leaf in node.all_input_nodes if isinstance(leaf.meta.get("val"), torch.Tensor)]
     kind, reason = OpKind.MATMUL, f"{word} is no plain matrix product"
     weight = operands[min(1, len(operands) - 1)]
-    if packet in _TRANSPOSED or packet in (aten.convolution, aten._convolution):
-        kind, reason = OpKind.CONV, "transposed convolutions are not lowered"
+    if packet in (aten.convolution, aten._convolution):
+        kind, reason = OpKind.CONV, f"convolutions written as {word} are not lowered"
     elif packet in _RECURRENT | _CELLS:
         kind, reason = OpKind.LINEAR, f"recurrent layers ({word}) are not lowered"
         weight = next(leaf for leaf in operands if leaf.op == "get_attr" and leaf.meta["val"].ndim == 2)
@@ -189,8 +205,6 @@ def _other(node: Node, name: str, batch: int) -> OpSite:
 
 
 def _matrix(packet: Any, shape: Sequence[Any], node: Node) -> tuple[int, int]:
-    if packet in _TRANSPOSED:
-        return hint(shape[0]) // int(argument(node, 6, "groups", 1)), numel_hint(shape[1:])
     if packet in _RECURRENT | _CELLS:
         return hint(shape[1]), hint(shape[0])
     return hint(shape[-1]), numel_hint(shape[:-1])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from asim_fx.ir import ConvGeometry
 from asim_fx.ops.config import OpConfig, Operand
 from asim_fx.ops.conv import pad_spatial
 from asim_fx.ops.quantize import Role, clipped, dequantize, quantize
@@ -34,6 +35,27 @@ def conv_gradients(
     inner = tuple(slice(padding[2 * d], padding[2 * d] + x.shape[2 + d]) for d in range(len(stride)))
     of_x = _unclipped(padded_x[(..., *inner)], x, config.input, input_scale)
     return of_x.to(x.dtype).contiguous(), of_weight.to(weight.dtype)
+
+
+def conv_transpose_gradients(
+    gradient: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    input_scale: Tensor | None,
+    config: OpConfig,
+    *,
+    geometry: ConvGeometry,
+    groups: int,
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients of both operands of a transposed convolution, in their dtypes."""
+    xq = _rounded(x, config.input, config.site, "input", input_scale)
+    wq = _rounded(weight, config.weight, config.site, "weight", None)
+    padding = [before for before, _ in geometry.padding]
+    of_x, of_weight, _ = torch.ops.aten.convolution_backward(
+        gradient.to(torch.float32), xq, wq, None, geometry.stride, padding, geometry.dilation, True,
+        geometry.output_padding, groups, [True, True, False],
+    )  # fmt: skip
+    return _unclipped(of_x, x, config.input, input_scale).to(x.dtype).contiguous(), of_weight.to(weight.dtype)
 
 
 def linear_gradients(

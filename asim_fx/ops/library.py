@@ -1,7 +1,8 @@
-"""The operations as ``torch.library`` custom ops: ``asim::conv``, ``asim::linear``, ``asim::matmul``, with gradients.
+"""The operations as ``torch.library`` custom ops: ``asim::conv``, ``asim::linear``, ``asim::matmul`` and so on.
 
-So a converted model can be deep-copied, exported and compiled. Configurations travel as canonical strings, the seed and
-calibrated scales as tensors, so that an exported program can be reseeded and recalibrated.
+They have gradients, so a converted model can be deep-copied, exported, compiled and trained. Configurations travel as
+canonical strings, the seed and calibrated scales as tensors, so that an exported program can be reseeded and
+recalibrated.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asim_fx.ir import ConvGeometry
 from asim_fx.ops.config import loads
 from asim_fx.ops.conv import output_extent
+from asim_fx.ops.conv_transpose import simulate_conv_transpose
 from asim_fx.ops.draws import Seed
-from asim_fx.ops.gradients import conv_gradients, linear_gradients, matmul_gradients
+from asim_fx.ops.gradients import conv_gradients, conv_transpose_gradients, linear_gradients, matmul_gradients
 from asim_fx.ops.matmul import broadcast_batch
 from asim_fx.ops.operation import simulate_conv, simulate_linear, simulate_matmul
+from asim_fx.phases import transposed_extent
 
 _GEOMETRY = "str config, int[] stride, int[] padding, int[] dilation, int groups"
+_TRANSPOSED = "str config, int[] stride, int[] padding, int[] dilation, int[] output_padding, int groups"
 
 
 def _seed(rng: Tensor) -> Seed:
@@ -129,6 +134,89 @@ def conv_backward(
 
 
 @torch.library.custom_op(
+    "asim::conv_transpose",
+    mutates_args=(),
+    schema=f"(Tensor x, Tensor weight, Tensor rng, Tensor? input_scale, {_TRANSPOSED}) -> Tensor",
+)
+def conv_transpose(
+    x: Tensor,
+    weight: Tensor,
+    rng: Tensor,
+    input_scale: Tensor | None,
+    config: str,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    output_padding: Sequence[int],
+    groups: int,
+) -> Tensor:
+    """Return a simulated transposed convolution without bias.
+
+    ``weight`` is (channels, outputs / groups, *kernel); ``padding`` and ``output_padding`` have one entry for each
+    spatial dimension, as in ``torch.nn.functional.conv_transpose2d``. All else as in ``conv``.
+    """
+    geometry = _transposed(weight, stride, padding, dilation, output_padding)
+    with _full_precision(x):
+        return simulate_conv_transpose(
+            x, weight, loads(config), _seed(rng), geometry=geometry, groups=groups, input_scale=input_scale
+        )
+
+
+def _transposed(
+    weight: Tensor,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    output_padding: Sequence[int],
+) -> ConvGeometry:
+    pairs = tuple((amount, amount) for amount in padding)
+    return ConvGeometry(tuple(weight.shape[2:]), tuple(stride), pairs, tuple(dilation), tuple(output_padding))
+
+
+@conv_transpose.register_fake
+def _(
+    x: Tensor,
+    weight: Tensor,
+    rng: Tensor,
+    input_scale: Tensor | None,
+    config: str,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    output_padding: Sequence[int],
+    groups: int,
+) -> Tensor:
+    geometry = _transposed(weight, stride, padding, dilation, output_padding)
+    extents = [transposed_extent(size, axis, geometry) for axis, size in enumerate(x.shape[2:])]
+    return x.new_empty((x.shape[0], weight.shape[1] * groups, *extents))
+
+
+@torch.library.custom_op(
+    "asim::conv_transpose_backward",
+    mutates_args=(),
+    schema=f"(Tensor gradient, Tensor x, Tensor weight, Tensor? input_scale, {_TRANSPOSED}) -> (Tensor, Tensor)",
+)
+def conv_transpose_backward(
+    gradient: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    input_scale: Tensor | None,
+    config: str,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    output_padding: Sequence[int],
+    groups: int,
+) -> tuple[Tensor, Tensor]:
+    """Return the straight-through gradients of ``x`` and ``weight``."""
+    geometry = _transposed(weight, stride, padding, dilation, output_padding)
+    with _full_precision(x):
+        return conv_transpose_gradients(
+            gradient, x, weight, input_scale, loads(config), geometry=geometry, groups=groups
+        )
+
+
+@torch.library.custom_op(
     "asim::linear",
     mutates_args=(),
     schema="(Tensor x, Tensor weight, Tensor rng, Tensor? input_scale, str config) -> Tensor",
@@ -200,6 +288,7 @@ def matmul_backward(
 
 
 @conv_backward.register_fake
+@conv_transpose_backward.register_fake
 @linear_backward.register_fake
 @matmul_backward.register_fake
 def _(gradient: Tensor, one: Tensor, other: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
@@ -217,6 +306,11 @@ def _conv_backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
     return (*torch.ops.asim.conv_backward(gradient, x, weight, scale, *ctx.settings), *[None] * 7)
 
 
+def _conv_transpose_backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    x, weight, scale = ctx.saved_tensors
+    return (*torch.ops.asim.conv_transpose_backward(gradient, x, weight, scale, *ctx.settings), *[None] * 8)
+
+
 def _linear_backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
     x, weight, scale = ctx.saved_tensors
     return (*torch.ops.asim.linear_backward(gradient, x, weight, scale, *ctx.settings), *[None] * 3)
@@ -228,5 +322,6 @@ def _matmul_backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
 
 
 conv.register_autograd(_conv_backward, setup_context=_save)
+conv_transpose.register_autograd(_conv_transpose_backward, setup_context=_save)
 linear.register_autograd(_linear_backward, setup_context=_save)
 matmul.register_autograd(_matmul_backward, setup_context=_save)

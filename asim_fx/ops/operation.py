@@ -37,7 +37,7 @@ def simulate_conv(
     streamed = quantize(x, config.input, site=config.site, role="input", scale=input_scale)
     stored = quantize(weight, config.weight, site=config.site, role="weight")
     reduction = conv_reduction(streamed.codes, stored.codes, stride, padding, dilation, groups)
-    return _finish(reduction, streamed, stored, config, seed, x.dtype)
+    return finish(reduction, streamed, stored, config, seed, x.dtype)
 
 
 def simulate_linear(
@@ -47,7 +47,7 @@ def simulate_linear(
     streamed = quantize(x, config.input, site=config.site, role="input", scale=input_scale)
     stored = quantize(weight, config.weight, site=config.site, role="weight")
     reduction = linear_reduction(streamed.codes, stored.codes)
-    return _finish(reduction, streamed, stored, config, seed, x.dtype)
+    return finish(reduction, streamed, stored, config, seed, x.dtype)
 
 
 def simulate_matmul(
@@ -69,12 +69,13 @@ def simulate_matmul(
     stored = quantize(stored_value, config.weight, site=config.site, role="weight", scale=weight_scale)
     left, right = (stored.codes, streamed.codes) if stored_first else (streamed.codes, stored.codes)
     reduction = matmul_reduction(left, right, stored_first=stored_first)
-    return _finish(reduction, streamed, stored, config, seed, first.dtype)
+    return finish(reduction, streamed, stored, config, seed, first.dtype)
 
 
-def _finish(
+def finish(
     reduction: Reduction, streamed: Quantized, stored: Quantized, config: OpConfig, seed: Seed, dtype: torch.dtype
 ) -> Tensor:
+    """Simulate a reduction of codes and return its real values, of shape ``reduction.shape``."""
     sums = simulate(reduction, config, seed)
     levels = config.input.levels * config.weight.levels
     unit = streamed.scale.to(torch.float64) * stored.scale.to(torch.float64)

@@ -155,6 +155,10 @@ def _geometry(geometry: ConvGeometry | None) -> str:
         parts.append(f"padding {_sizes(sides)}")
     if any(distance != 1 for distance in geometry.dilation):
         parts.append(f"dilation {_sizes(geometry.dilation)}")
+    if geometry.output_padding is not None:
+        parts.append("transposed")
+        if any(geometry.output_padding):
+            parts.append(f"output padding {_sizes(geometry.output_padding)}")
     return ", ".join(parts)
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from asim_fx.errors import NumericsError, UsageError
 from asim_fx.ir import BatchLayout, BitPlan, ConvGeometry
-from asim_fx.nn import CimConv, CimLinear, CimMatmul, CimModule
+from asim_fx.nn import CimConv, CimConvTranspose, CimLinear, CimMatmul, CimModule
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
 from tests.ops.configs import fake_quantized, make_config
 
@@ -52,6 +52,14 @@ def conv_site(**more: object) -> tuple[Site, Tensor]:
     return site, torch.randn(2, 4, 6, 7, generator=generator)
 
 
+def conv_transpose_site(**more: object) -> tuple[Site, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    weight, bias = torch.randn(4, 3, 3, 2, generator=generator), torch.randn(6, generator=generator)
+    geometry = ConvGeometry((3, 2), (2, 1), ((1, 1), (0, 0)), (1, 1), output_padding=(1, 0))
+    site = Site(CimConvTranspose(noisy(6 * 12 * 8, **more), geometry, groups=2), weight, bias)
+    return site, torch.randn(2, 4, 6, 7, generator=generator)
+
+
 def linear_site(**more: object) -> tuple[Site, Tensor]:
     generator = torch.Generator().manual_seed(0)
     weight, bias = torch.randn(5, 40, generator=generator), torch.randn(5, generator=generator)
@@ -64,7 +72,7 @@ def matmul_site(**more: object) -> tuple[Site, Tensor]:
     return Site(CimMatmul(noisy(3 * 20, **more)), weight), torch.randn(2, 3, 5, 40, generator=generator)
 
 
-SITES = [conv_site, linear_site, matmul_site]
+SITES = [conv_site, conv_transpose_site, linear_site, matmul_site]
 Maker = Callable[..., tuple[Site, Tensor]]
 
 
@@ -99,6 +107,7 @@ def test_float_is_the_torch_operation(make: Maker) -> None:
     w, b = site.weight, site.bias
     expected = {
         CimConv: lambda: F.conv2d(F.pad(x, [0, 2, 1, 0]), w, b, (2, 1), 0, 1, 2),
+        CimConvTranspose: lambda: F.conv_transpose2d(x, w, b, (2, 1), (1, 0), (1, 0), 2),
         CimLinear: lambda: F.linear(x, w, b),
         CimMatmul: lambda: x @ w,
     }[type(site.cim)]()
@@ -115,6 +124,7 @@ def test_integer_is_exact_at_the_same_codes(make: Maker) -> None:
     b = None if site.bias is None else site.bias.double()
     expected = {
         CimConv: lambda: F.conv2d(F.pad(xq, [0, 2, 1, 0]), wq, b, (2, 1), 0, 1, 2),
+        CimConvTranspose: lambda: F.conv_transpose2d(xq, wq, b, (2, 1), (1, 0), (1, 0), 2),
         CimLinear: lambda: F.linear(xq, wq, b),
         CimMatmul: lambda: xq @ wq,
     }[type(site.cim)]()

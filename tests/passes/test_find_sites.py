@@ -49,6 +49,15 @@ def test_string_padding_is_asymmetric_for_even_kernels() -> None:
     assert sites["1"].geometry.padding == ((0, 0), (0, 0))
 
 
+def test_a_transposed_convolution_streams_its_input_positions() -> None:
+    model = nn.Sequential(nn.ConvTranspose2d(4, 6, (3, 2), (2, 1), (1, 0), output_padding=(1, 0), groups=2))
+    site = sites_of(model, IMAGE)["0"]
+    assert (site.kind, site.k, site.n, site.groups, site.vectors) == (OpKind.CONV, 12, 3, 2, 6 * 8)
+    assert site.geometry == ConvGeometry((3, 2), (2, 1), ((1, 1), (0, 0)), (1, 1), output_padding=(1, 0))
+    assert site.output_shape == (None, 6, 12, 9)
+    assert not site.unsupported
+
+
 class Attention(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -171,7 +180,6 @@ class DynamicConv(nn.Module):
 
 
 UNSUPPORTED = {
-    "transposed": (nn.Sequential(nn.ConvTranspose2d(4, 6, 3, groups=2)), IMAGE, "0", "transposed convolutions"),
     "lstm": (nn.Sequential(nn.LSTM(8, 4, batch_first=True)), TOKENS, "0", r"recurrent layers \(lstm\)"),
     "dynamic convolution": (DynamicConv(), IMAGE, "conv_0", "computed from the input"),
     "complex": (nn.Sequential(nn.Linear(8, 2)).to(torch.complex64), TOKENS.to(torch.complex64), "0", "complex64"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -73,3 +74,23 @@ def test_every_weight_has_its_cell(
     assert 0 < tiles.utilisation <= 1
     if not tiles.patch_split:
         assert tiles.step % math.prod(kernel) == 0
+
+
+def test_each_phase_of_a_transposed_convolution_has_its_own_tiles() -> None:
+    """3x3 with stride 2 on 8x8: phases of 4, 2, 2 and 1 taps with 8x8 outputs each; 12 rows hold 3, 6, 6 and 12 channels."""
+    geometry = ConvGeometry((3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), output_padding=(1, 1))
+    site = replace(_site(OpKind.CONV, 20 * 9, 5, geometry), input_shape=(None, 20, 8, 8))
+    tiles = tile(site, rows=12, columns=256, weight_bits=8)
+    assert tiles.row_tiles == 7 + 4 + 4 + 2
+    assert tiles.row_reads == 64 * tiles.row_tiles
+    assert not tiles.patch_split
+    # Every weight has one cell: 17 tiles of 12 rows hold 180 of them.
+    assert tiles.utilisation == pytest.approx(180 * 40 / (17 * 12 * 256))
+
+
+def test_phases_may_have_different_numbers_of_outputs() -> None:
+    """2 taps with stride 3 on 4 positions, without padding: 11 outputs, of which 4 use the one tap and 4 the other."""
+    geometry = ConvGeometry((2,), (3,), ((0, 0),), (1,), output_padding=(0,))
+    site = replace(_site(OpKind.CONV, 8 * 2, 5, geometry), input_shape=(None, 8, 4))
+    tiles = tile(site, rows=4, columns=256, weight_bits=8)
+    assert (tiles.row_tiles, tiles.row_reads) == (4, 2 * 4 + 2 * 4)
