@@ -15,7 +15,7 @@ from torch.fx import GraphModule
 from asim_fx.capture import Captured, InputSignature, capture
 from asim_fx.converted import ConvertedModel, Recipe
 from asim_fx.dataflow import trace_dataflow
-from asim_fx.errors import PlanError, VerificationError
+from asim_fx.errors import PlanError, UsageError, VerificationError
 from asim_fx.ir import OpSite, SitePlan, iter_plans, iter_sites
 from asim_fx.models import ModelSource, find_aliases
 from asim_fx.passes import ANALYSIS_PIPELINE, LOWERING_PIPELINE, MAPPING_PIPELINE
@@ -86,7 +86,11 @@ def convert(
         CaptureError: torch.export cannot capture the model.
         PlanError: a rule matches nothing, or a site cannot be mapped under ``strict``.
         VerificationError: the captured or lowered graph does not compute the model.
+        UsageError: the model holds no values.
     """
+    if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
+        message = "the model is on the meta device: it holds no values, so it can be planned but not converted"
+        raise UsageError(message, hint="asim_fx.conversion.plan shows its mapping; build it on a CPU to convert it")
     planned = plan(
         model,
         spec,

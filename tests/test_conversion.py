@@ -131,6 +131,11 @@ def test_another_image_size_is_refused(small_net: nn.Module, images: Tensor) -> 
         converted(torch.zeros(2, 2, 16, 16))
 
 
+def test_a_model_without_values_is_refused(small_net: nn.Module, images: Tensor) -> None:
+    with pytest.raises(UsageError, match="holds no values"):
+        asim_fx.convert(copy.deepcopy(small_net).to("meta"), spec(), images.to("meta"))
+
+
 def test_a_seed_that_does_not_fit_is_refused(small_net: nn.Module, images: Tensor) -> None:
     converted = asim_fx.convert(small_net, spec(), images)
     with pytest.raises(UsageError):

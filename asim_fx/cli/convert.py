@@ -59,7 +59,14 @@ def convert(
     model_kwargs: Annotated[
         list[str] | None, typer.Option(metavar="K=V", help="Argument of the model's constructor. Repeatable.")
     ] = None,
-    device: Annotated[str, typer.Option(metavar="D", help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="D",
+            help="cpu (the default), cuda, cuda:1, mps; with --dry-run also meta: no values, only shapes. Large models "
+            "are planned so unless this says otherwise.",
+        ),
+    ] = None,
     calibrate: Annotated[
         str | None, typer.Option(metavar="SOURCE", help="Images for `scale: static`; as --data of asim-simulate.")
     ] = None,
@@ -80,6 +87,9 @@ def convert(
     if dry_run and calibrate is not None:
         message = "--dry-run lowers nothing, so there is nothing to --calibrate"
         raise UsageError(message)
+    if device == "meta" and not dry_run:
+        message = "on --device meta a model has no values: it can be planned, not converted"
+        raise UsageError(message, hint="add --dry-run, or leave out --device")
     from asim_fx.cli.console import stages
 
     with stages(total=9) as begin:

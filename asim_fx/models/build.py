@@ -20,7 +20,11 @@ from asim_fx.models.devices import resolve_device
 from asim_fx.models.factories import build_python
 from asim_fx.models.library import ImageSize, LibraryModel, ModelRequest, first_line, format_size
 from asim_fx.models.source import ModelSource, SourceKind
+from asim_fx.models.valueless import build_without_values
 from asim_fx.models.zoo import TIMM_SCHEMES, build_asim, build_timm, build_torchvision
+
+META = "meta"
+"""The device of models without values."""
 
 _BUILDERS: Mapping[SourceKind, Callable[[ModelRequest], LibraryModel]] = {
     "timm": build_timm,
@@ -37,10 +41,12 @@ class BuiltModel:
     Attributes:
         model: the module, on its device.
         source: what builds it again, and how its images are prepared.
+        input_shapes: shape of each tensor that it takes, for one sample, without the batch.
     """
 
     model: nn.Module
     source: ModelSource
+    input_shapes: tuple[tuple[int, ...], ...]
 
 
 def build_model(
@@ -64,37 +70,42 @@ def build_model(
         num_classes: outputs of the classifier; the model's own number if left out.
         input_size: channels, height, width of an image; the model's own if left out.
         model_kwargs: arguments of the constructor, as a mapping or as ``key=value`` words.
-        device: see ``resolve_device``.
+        device: see ``resolve_device``; ``meta`` builds a model without values, to be planned and never run.
         seed: of random weights; torch's global generator is left as it was.
 
     Raises:
         ModelError: no such model, it cannot be built like this, its weights cannot be had, or it does not
             take images of this size.
         CheckpointError: the checkpoint cannot be read or does not fit.
-        UsageError: no such device, or a word that is no ``key=value``.
+        UsageError: no such device, weights for a model without values, or a word that is no ``key=value``.
     """
-    target = resolve_device(device)
+    valueless = device == META
+    if valueless and (pretrained or checkpoint is not None):
+        msg = "a model on the meta device holds no values, so it takes no weights"
+        raise UsageError(msg, hint="leave out --device meta, or --pretrained and --checkpoint")
+    target = torch.device(META) if valueless else resolve_device(device)
     kwargs = dict(model_kwargs) if isinstance(model_kwargs, Mapping) else parse_model_kwargs(model_kwargs)
     kind, bare = parse_name(name)
     request = ModelRequest(bare, pretrained, num_classes, input_size, kwargs, has_checkpoint=checkpoint is not None)
     with _seeded(seed):
-        built = _BUILDERS[kind](request)
+        built = build_without_values(lambda: _BUILDERS[kind](request)) if valueless else _BUILDERS[kind](request)
     model = built.model.eval()
     if checkpoint is not None:
         load_checkpoint(model, checkpoint)
     size = input_size or built.input_size
+    shapes = _input_shapes(built, size)
     if kind == "python" or input_size is not None:  # elsewhere the size is the library's own word
-        _check_takes(model, size, name, asked=input_size is not None)
+        _check_takes(model, shapes, name, asked=input_size is not None)
     source = ModelSource(
         kind=kind,
         name=bare if kind in ("timm", "python") else f"{kind}:{bare}",
         input_size=size,
         num_classes=num_classes,
         model_kwargs=kwargs,
-        data_config=fit_data_config(built.data_config, size),
+        data_config=fit_data_config(built.data_config, size) if built.data_config else {},
         aliases=find_aliases(model),
     )
-    return BuiltModel(model.to(target), source)
+    return BuiltModel(model.to(target), source, shapes)
 
 
 def rebuild_model(source: ModelSource) -> nn.Module:
@@ -186,7 +197,18 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def _takes_shape(model: nn.Module, size: ImageSize) -> bool:
+def _input_shapes(built: LibraryModel, size: ImageSize) -> tuple[tuple[int, ...], ...]:
+    channels, *pixels = size
+    frames = () if built.frames is None else (built.frames,)
+    return ((channels, *frames, *pixels),) * built.inputs
+
+
+def _zeros(model: nn.Module, shapes: Sequence[tuple[int, ...]]) -> list[torch.Tensor]:
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    return [torch.zeros(2, *shape, device=device) for shape in shapes]
+
+
+def _takes_shapes(model: nn.Module, shapes: Sequence[tuple[int, ...]]) -> bool:
     """Run the model on shapes alone: for real, a large one takes minutes."""
     from torch._subclasses import fake_tensor
 
@@ -195,7 +217,7 @@ def _takes_shape(model: nn.Module, size: ImageSize) -> bool:
     logger.setLevel(logging.CRITICAL)
     try:
         with torch.no_grad(), fake_tensor.FakeTensorMode(allow_non_fake_inputs=True):
-            model(torch.zeros(2, *size))
+            model(*_zeros(model, shapes))
     except Exception:  # what a wrong shape raises is up to the model
         return False
     finally:
@@ -203,13 +225,13 @@ def _takes_shape(model: nn.Module, size: ImageSize) -> bool:
     return True
 
 
-def _check_takes(model: nn.Module, size: ImageSize, name: str, *, asked: bool) -> None:
-    """Refuse a model that cannot take two images of this size, before anything is captured."""
-    if not _takes_shape(model, size):  # may be a limit of fake tensors: only a real pass can tell
+def _check_takes(model: nn.Module, shapes: Sequence[tuple[int, ...]], name: str, *, asked: bool) -> None:
+    """Refuse a model that cannot take two samples of these shapes, before anything is captured."""
+    if not _takes_shapes(model, shapes):  # may be a limit of fake tensors: only a real pass can tell
         try:
             with torch.no_grad():
-                model(torch.zeros(2, *size))
+                model(*_zeros(model, shapes))
         except Exception as error:  # as above
-            msg = f"{name} does not take images of {format_size(size)}: {first_line(error)}"
+            msg = f"{name} does not take images of {format_size(shapes[0])}: {first_line(error)}"
             hint = "leave out --input-size for the model's own" if asked else "give its own by --input-size C H W"
             raise ModelError(msg, hint=hint) from error

@@ -44,13 +44,18 @@ class LibraryModel:
 
     Attributes:
         model: the module as the library built it.
-        input_size: channels, height, width.
-        data_config: how its images are prepared, with the keys of ``timm.data.resolve_data_config``.
+        input_size: channels, height, width of an image, or of one frame.
+        data_config: how its images are prepared, with the keys of ``timm.data.resolve_data_config``; empty where it
+            takes something else than one batch of images.
+        frames: images of one sample, along a dimension behind the channels; None where a sample is one image.
+        inputs: number of arguments of this form.
     """
 
     model: nn.Module
     input_size: ImageSize
     data_config: Mapping[str, Any]
+    frames: int | None = None
+    inputs: int = 1
 
 
 def import_library(name: str) -> ModuleType:
@@ -91,7 +96,7 @@ def construct(request: ModelRequest, build: Callable[[], nn.Module]) -> nn.Modul
         raise ModelError(msg, hint="check --num-classes, --input-size and --model-kwargs") from error
 
 
-def format_size(size: ImageSize) -> str:
+def format_size(size: tuple[int, ...]) -> str:
     """Return an image size as ``3x224x224``."""
     return "x".join(map(str, size))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from importlib.resources import as_file, files
 from typing import Any
 
@@ -12,6 +13,9 @@ from asim_fx.models.library import IMAGENET_CONFIG, ImageSize, LibraryModel, Mod
 
 ASIM_MODELS = ("digits_resnet", "digits_vit")
 """What ships inside."""
+
+_FRAMES = 16
+"""Of a video clip: what torchvision's video models were trained on."""
 
 TIMM_SCHEMES = ("hf-hub", "hf_hub", "local-dir")
 """Prefixes of a name that timm itself understands."""
@@ -47,11 +51,21 @@ def build_torchvision(request: ModelRequest) -> LibraryModel:
         kwargs["num_classes"] = request.num_classes
     if request.input_size is not None and name.startswith("vit_"):
         kwargs.setdefault("image_size", request.input_size[1])
+    builder = models.get_model_builder(name)
     if request.pretrained:
         kwargs["weights"] = "DEFAULT"
+    elif "weights_backbone" in inspect.signature(builder).parameters:
+        kwargs.setdefault("weights_backbone", None)  # else torchvision downloads them
     model = construct(request, lambda: models.get_model(name, **kwargs))
     data = _torchvision_config(models.get_model_weights(name).DEFAULT.transforms())
-    return LibraryModel(model, _image_size(data["input_size"]), data)
+    size = _image_size(data["input_size"])
+    match builder.__module__.split("."):
+        case ["torchvision", "models", "video", *_]:
+            return LibraryModel(model, size, {}, frames=_FRAMES)
+        case ["torchvision", "models", "optical_flow", *_]:
+            return LibraryModel(model, size, {}, inputs=2)
+        case _:
+            return LibraryModel(model, size, data)
 
 
 def build_asim(request: ModelRequest) -> LibraryModel:

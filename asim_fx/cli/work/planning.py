@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asim_fx.models import build_model
+from asim_fx.models import build_model, parse_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from asim_fx.converted import ConvertedModel
     from asim_fx.ir import OpSite
     from asim_fx.models import BuiltModel
+
+_LARGE_PARAMETERS = 100 * 10**6
+_LARGE_MACS = 20 * 10**9
+"""For one image. Beyond either, a plan is made without values: seconds instead of minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class ModelOptions:
         num_classes: of the classifier.
         input_size: channels, height, width.
         model_kwargs: ``key=value`` words.
-        device: where it lives.
+        device: where it lives; None stands for the CPU, or for no values where a large model only gets planned.
         seed: of random weights and of the example input.
     """
 
@@ -38,7 +42,7 @@ class ModelOptions:
     num_classes: int | None = None
     input_size: tuple[int, int, int] | None = None
     model_kwargs: tuple[str, ...] = ()
-    device: str = "cpu"
+    device: str | None = None
     seed: int = 0
 
 
@@ -68,24 +72,39 @@ def build(model: str, options: ModelOptions) -> BuiltModel:
         num_classes=options.num_classes,
         input_size=options.input_size,
         model_kwargs=options.model_kwargs,
-        device=options.device,
+        device=options.device or "cpu",
         seed=options.seed,
     )
 
 
-def example_input(built: BuiltModel, seed: int) -> Tensor:
-    """Return two random images, float32 (2, C, H, W), on the model's device."""
+def build_to_plan(model: str, options: ModelOptions) -> BuiltModel:
+    """Build a model that only gets planned: without values where it is large and nothing was said about them."""
+    is_own = parse_name(model)[0] in ("python", "asim")
+    if options.device is not None or options.pretrained or options.checkpoint is not None or is_own:
+        return build(model, options)
+    shapes = build(model, replace(options, device="meta"))
+    return shapes if _is_large(shapes) else build(model, options)
+
+
+def _is_large(built: BuiltModel) -> bool:
+    """Whether running a model that holds no values would take long on a CPU, or more memory than planning needs."""
+    from asim_fx.graph.macs import count_eager_macs
+
+    if sum(parameter.numel() for parameter in built.model.parameters()) > _LARGE_PARAMETERS:
+        return True
+    try:
+        return count_eager_macs(built.model, example_inputs(built, 0, batch=1)) > _LARGE_MACS
+    except Exception:  # what a model does without values is up to the model
+        return False
+
+
+def example_inputs(built: BuiltModel, seed: int, batch: int = 2) -> tuple[Tensor, ...]:
+    """Return random inputs, float32 (batch, C, H, W) where the model takes images, on the model's device."""
     import torch
 
-    size = built.source.input_size
-    if size is None:
-        from asim_fx.errors import ModelError
-
-        message = f"{built.source.name} does not say what images it takes"
-        raise ModelError(message, hint="give --input-size C H W")
     generator = torch.Generator().manual_seed(seed)
     device = next((parameter.device for parameter in built.model.parameters()), torch.device("cpu"))
-    return torch.randn(2, *size, generator=generator).to(device)
+    return tuple(torch.randn(batch, *shape, generator=generator).to(device) for shape in built.input_shapes)
 
 
 def plan_model(
@@ -97,12 +116,12 @@ def plan_model(
 
     document = load_spec(spec, conversion.overrides)
     begin("building the model")
-    built = build(model, options)
     with _quiet():
+        built = build_to_plan(model, options)
         return plan(
             built.model,
             document,
-            example_input(built, options.seed),
+            example_inputs(built, options.seed),
             source=built.source,
             strict=conversion.strict,
             fold_batch_norm=conversion.fold_batch_norm,
@@ -124,7 +143,7 @@ def convert_model(
         return convert(
             built.model,
             document,
-            example_input(built, options.seed),
+            example_inputs(built, options.seed),
             source=built.source,
             strict=conversion.strict,
             fold_batch_norm=conversion.fold_batch_norm,
