@@ -173,10 +173,18 @@ def _replace(
         trained = any(parameter.requires_grad for parameter in parameters)
         store(graph_module, path, nn.Parameter(value, requires_grad=trained))
     else:
-        store(graph_module, path, value, persistent=False)
+        # What comes from saved tensors is saved too: another model of the same form may hold other values.
+        kept = any(_is_saved(graph_module, str(root.target)) for root in roots[node])
+        store(graph_module, path, value, persistent=kept)
     with graph.inserting_before(node):
         held = get_tensor(graph, graph_module, path, like=node)
     node.replace_all_uses_with(held, delete_user_cb=lambda user: user not in constants)
+
+
+def _is_saved(graph_module: GraphModule, path: str) -> bool:
+    """Return whether the tensor at a path is part of the state dict."""
+    owner, _, name = path.rpartition(".")
+    return name not in graph_module.get_submodule(owner)._non_persistent_buffers_set
 
 
 def _path_for(graph_module: GraphModule, node: Node, roots: list[Node], constants: Mapping[Node, None]) -> str:
