@@ -14,6 +14,7 @@ from torch.fx import GraphModule
 from torch.utils import _pytree as pytree
 
 from asim_fx.capture.check import check_keys, check_macs, check_values, on_meta, run_model, scaled
+from asim_fx.capture.chunks import EvenChunks
 from asim_fx.capture.example import (
     InputLeaf,
     at_least_two,
@@ -54,6 +55,7 @@ class Captured:
     verification: str
 
 
+@torch.inference_mode(mode=False)  # a graph that was captured in inference mode has no operations
 def capture(
     model: nn.Module,
     example_inputs: Tensor | tuple[Any, ...],
@@ -78,8 +80,9 @@ def capture(
         CaptureError: torch.export cannot capture the model, or the graph is not the model.
     """
     args = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
-    named = named_arguments(model, args, dict(example_kwargs or {}))
-    batch, args, kwargs = at_least_two(args, dict(example_kwargs or {}))
+    args, kwargs = pytree.tree_map(_ordinary, (args, dict(example_kwargs or {})))
+    named = named_arguments(model, args, kwargs)
+    batch, args, kwargs = at_least_two(args, kwargs)
     subject = _own_copy(model)
     result = macs = None
     if verify:
@@ -100,6 +103,10 @@ def capture(
     return Captured(graph_module, batch, args, kwargs, signature(named, batch), macs, verification)
 
 
+def _ordinary(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) and value.is_inference() else value
+
+
 def _own_copy(model: nn.Module) -> nn.Module:
     try:
         return copy.deepcopy(model).eval()
@@ -116,7 +123,7 @@ def _export(
     dim = Dim("batch", min=1, max=MAX_BATCH)
     shapes = pytree.tree_map(lambda leaf: {0: dim} if is_batched(leaf, original) else None, named)
     try:
-        with quietly(), torch.no_grad():
+        with quietly(), torch.no_grad(), EvenChunks():
             program = torch.export.export(subject, args, kwargs, dynamic_shapes=shapes, strict=False)
             exported = program.module(check_guards=False)
     except Exception as error:

@@ -59,6 +59,9 @@ class InputSignature:
         for leaf, value in zip(self.leaves, values, strict=True):
             if isinstance(leaf, InputLeaf):
                 batch = _check_tensor(leaf, value, batch)
+            elif value is not leaf.value and value != leaf.value:
+                message = f"an argument was {leaf.value!r} when the model was captured, and is {value!r} now"
+                raise InputError(message, hint="convert the model again with the other value")
         return 0 if batch is None else batch
 
     def example(self, batch: int = 2) -> tuple[tuple[Any, ...], dict[str, Any]]:

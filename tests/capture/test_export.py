@@ -103,6 +103,19 @@ def test_a_cache_filled_by_the_model_is_neither_kept_nor_baked_in() -> None:
     assert torch.equal(graph_module(torch.zeros(2, 3)), torch.full((2, 3), 10.0))
 
 
+@pytest.mark.parametrize("batch", [2, 3])
+def test_batches_stacked_and_taken_apart_again(batch: int) -> None:
+    class Stacking(nn.Module):
+        def forward(self, one: Tensor, other: Tensor) -> Tensor:
+            first, second = torch.chunk(torch.cat([one, other]), chunks=2)
+            left, right = first.chunk(2, dim=1)
+            return left - right + second[:, :2]
+
+    found = capture(Stacking(), (torch.zeros(batch, 4), torch.zeros(batch, 4)))
+    one, other = torch.randn(5, 4), torch.randn(5, 4)
+    assert torch.equal(found.graph_module(one, other), one[:, :2] - one[:, 2:] + other[:, :2])
+
+
 def test_meta_models_say_that_values_are_unverified() -> None:
     with torch.device("meta"):
         model, x = small(), torch.zeros(2, 2, 4, 4)
