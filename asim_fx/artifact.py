@@ -22,17 +22,18 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
-from torch import nn
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from asim_fx.capture import InputSignature
 from asim_fx.conversion import convert, versions
 from asim_fx.converted import ConvertedModel
-from asim_fx.errors import ArtifactError, OutputError
+from asim_fx.errors import ArtifactError, OutputError, SpecError
 from asim_fx.fingerprint import fingerprint
 from asim_fx.models import ModelSource
 from asim_fx.report.files import render
-from asim_fx.spec import load_spec
+from asim_fx.spec import HardwareSpec, load_spec, parse_spec
+from asim_fx.spec.document import complete_document, to_yaml
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -63,8 +64,8 @@ def save(converted: ConvertedModel, directory: str | os.PathLike[str]) -> None:
         _write(converted, staging)
         _let_others_read(staging)
         _swap(staging, target)
-    except OSError as error:
-        message = f"cannot write {target}: {error.strerror or error}"
+    except (OSError, SafetensorError) as error:
+        message = f"cannot write {target}: {getattr(error, 'strerror', None) or error}"
         raise OutputError(message) from error
     finally:
         if staging is not None:
@@ -110,7 +111,7 @@ def load(directory: str | os.PathLike[str], model: nn.Module | None = None) -> C
         message = f"{folder} was made from another model, or captured differently by other versions"
         raise ArtifactError(message, hint=_compare_versions(saved_versions))
     try:
-        load_model(converted.body, folder / WEIGHTS, strict=True)
+        converted.body.load_state_dict(load_file(folder / WEIGHTS), strict=True)
     except (RuntimeError, SafetensorError) as error:
         message = f"{folder / WEIGHTS} does not fit the model: {str(error).splitlines()[0]}"
         raise ArtifactError(message) from error
@@ -119,16 +120,17 @@ def load(directory: str | os.PathLike[str], model: nn.Module | None = None) -> C
 
 def _write(converted: ConvertedModel, folder: Path) -> None:
     recipe = converted.recipe
-    (folder / SPEC).write_text(recipe.spec.origin.text, encoding="utf-8")
+    text, overrides = _spec_text(recipe.spec)
+    (folder / SPEC).write_text(text, encoding="utf-8")
     (folder / REPORT).write_text(render(converted.report, "json"), encoding="utf-8")
     (folder / PAGE).write_text(render(converted.report, "html"), encoding="utf-8")
-    save_model(converted.body, str(folder / WEIGHTS))
+    save_file(_separate_tensors(converted.body), folder / WEIGHTS)
     manifest = {
         "format": FORMAT,
         "name": recipe.name,
         "source": None if recipe.source is None or recipe.source.kind == "python" else recipe.source.to_json(),
         "inputs": converted.signature.to_json(),
-        "overrides": list(recipe.spec.origin.overrides),
+        "overrides": list(overrides),
         "strict": recipe.strict,
         "fold_batch_norm": recipe.fold_batch_norm,
         "seed": converted.seed,
@@ -137,6 +139,28 @@ def _write(converted: ConvertedModel, folder: Path) -> None:
         "files": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def _spec_text(spec: HardwareSpec) -> tuple[str, tuple[str, ...]]:
+    """Return the text of a spec and its overrides: as the user wrote them, or made anew for one edited in Python."""
+    origin = spec.origin
+    try:
+        if parse_spec(origin.text, origin.name, origin.overrides) == spec:
+            return origin.text, origin.overrides
+    except SpecError:
+        pass  # There is no text: the spec was built in Python.
+    return to_yaml(complete_document(spec)), ()
+
+
+def _separate_tensors(body: nn.Module) -> dict[str, Tensor]:
+    """Return the state dict with a copy of every tensor that shares memory with an earlier one."""
+    separate: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, tensor in body.state_dict().items():
+        storage = tensor.untyped_storage().data_ptr()
+        separate[name] = tensor.clone() if storage in storages else tensor.contiguous()
+        storages.add(storage)
+    return separate
 
 
 def _let_others_read(staging: Path) -> None:

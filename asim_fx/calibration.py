@@ -16,8 +16,8 @@ from asim_fx.nn import CimModule
 def calibrate(converted: ConvertedModel, batches: Iterable[Tensor | tuple[Any, ...]]) -> None:
     """Set the scale of every site with ``scale: static`` to the largest magnitude that it meets.
 
-    The sites compute in float meanwhile, so that no site sees another's errors; earlier calibration is forgotten.
-    Nothing changes where no site has a static scale.
+    The sites compute in float meanwhile, so that no site sees another's errors. Earlier calibration is forgotten,
+    unless this one fails. Nothing changes where no site has a static scale.
 
     Args:
         converted: the model; its noise counter is left as it was.
@@ -29,10 +29,12 @@ def calibrate(converted: ConvertedModel, batches: Iterable[Tensor | tuple[Any, .
     sites = [site for site in converted.sites().values() if scales_of(site)]
     if not sites:
         return
+    scales = [scale for site in sites for scale in scales_of(site)]
+    before = [scale.clone() for scale in scales]
     seen = 0
+    for scale in scales:
+        scale.fill_(float("nan"))
     for site in sites:
-        for scale in scales_of(site):
-            scale.fill_(float("nan"))
         site.observing = True
     fidelities = {site: site.fidelity for site in converted.sites().values()}
     converted.set_fidelity("float")
@@ -41,13 +43,17 @@ def calibrate(converted: ConvertedModel, batches: Iterable[Tensor | tuple[Any, .
             for batch in batches:
                 converted.body(*(batch if isinstance(batch, tuple) else (batch,)))
                 seen += 1
+        if not seen:
+            message = "there is nothing to calibrate on: no batch was given"
+            raise DataError(message)
+    except BaseException:
+        for scale, earlier in zip(scales, before, strict=True):
+            scale.copy_(earlier)
+        raise
     finally:
         for site, fidelity in fidelities.items():
             site.fidelity = fidelity
             site.observing = False
-    if not seen:
-        message = "there is nothing to calibrate on: no batch was given"
-        raise DataError(message)
 
 
 def uncalibrated_sites(converted: ConvertedModel) -> list[str]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
@@ -19,7 +18,7 @@ from asim_fx.errors import PlanError, UsageError, VerificationError
 from asim_fx.ir import OpSite, SitePlan, iter_plans, iter_sites
 from asim_fx.models import ModelSource, find_aliases
 from asim_fx.passes import ANALYSIS_PIPELINE, LOWERING_PIPELINE, MAPPING_PIPELINE
-from asim_fx.pipeline import PassContext, PassLog, Pipeline, check_outputs, facts_after
+from asim_fx.pipeline import PassContext, PassLog, Pipeline, check_outputs, facts_after, output_of
 from asim_fx.report.build import build_report
 from asim_fx.report.rows import MappingReport
 from asim_fx.rules import shadowed_rules, unmatched_rules
@@ -206,8 +205,7 @@ def _check_rules(spec: HardwareSpec, sites: Sequence[OpSite]) -> None:
 def _output_check(captured: Captured) -> Callable[[GraphModule], None]:
     """Return a check that a graph still computes what it computed when it was captured."""
     args, keywords = captured.example_args, captured.example_kwargs
-    with torch.no_grad():
-        expected = captured.graph_module(*args, **keywords)
+    expected = output_of(captured.graph_module, args, keywords)
     return check_outputs(args, expected, keywords=keywords, tolerance=_TOLERANCE)
 
 

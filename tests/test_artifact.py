@@ -32,7 +32,7 @@ def test_weights_come_from_the_artifact(folder: Path, small_net: nn.Module, imag
 
     other = copy.deepcopy(small_net)
     with torch.no_grad():
-        for weight in other.parameters():
+        for weight in (*other.parameters(), *other.buffers()):
             weight.zero_()
     expected = asim_fx.load(folder, model=small_net)(images)
     assert torch.equal(asim_fx.load(folder, model=other)(images), expected)
@@ -114,3 +114,41 @@ def test_an_earlier_artifact_is_replaced(folder: Path, small_net: nn.Module, ima
     asim_fx.convert(small_net, "ideal", images).save(folder)
     assert asim_fx.load(folder, model=small_net).recipe.spec.name == "ideal"
     assert [path.name for path in folder.parent.iterdir()] == ["chip"]
+
+
+class Frozen(nn.Module):
+    """A batch norm whose statistics are buffers, as detection backbones have it; two buffers share memory."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 4, 3)
+        both = torch.full((6,), scale)
+        self.register_buffer("scale", both[:4])
+        self.register_buffer("shift", both[2:])
+
+    def forward(self, x: Tensor) -> Tensor:
+        factor = self.scale * self.scale.rsqrt()
+        return self.conv(x) * factor[:, None, None] + self.shift[:, None, None]
+
+
+def test_buffers_come_from_the_artifact(images: Tensor, tmp_path: Path) -> None:
+    model, fresh = Frozen(3.0), Frozen(1.0)
+    converted = asim_fx.convert(model, "ideal", images)
+    converted.save(tmp_path / "out")
+    assert torch.equal(asim_fx.load(tmp_path / "out", model=fresh)(images), converted(images))
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_spec_made_in_python_comes_back(small_net: nn.Module, images: Tensor, tmp_path: Path, edited: bool) -> None:
+    spec = asim_fx.load_spec("generic-255x8b")
+    if edited:
+        spec = spec.model_copy(update={"defaults": spec.defaults.model_copy(update={"weight_bits": 5})})
+    else:
+        document = {"version": 1, "name": "made", "macros": {"m": {"rows": 63}}}
+        spec = asim_fx.HardwareSpec.model_validate(document)
+    converted = asim_fx.convert(small_net, spec, images)
+    converted.save(tmp_path / "out")
+    loaded = asim_fx.load(tmp_path / "out", model=small_net)
+    assert loaded.recipe.spec.macros == spec.macros
+    converted.reseed(0)
+    assert torch.equal(loaded(images), converted(images))

@@ -46,9 +46,14 @@ def test_noise_and_fidelity_are_left_alone(converted: asim_fx.ConvertedModel, im
     assert {site.fidelity for site in converted.sites().values()} == {"hardware"}
 
 
-def test_no_batch_is_an_error(converted: asim_fx.ConvertedModel) -> None:
+def test_a_calibration_that_fails_changes_nothing(converted: asim_fx.ConvertedModel, images: Tensor) -> None:
+    asim_fx.calibrate(converted, [images])
+    expected = converted(images)
     with pytest.raises(DataError):
         asim_fx.calibrate(converted, [])
+    with pytest.raises(RuntimeError):
+        asim_fx.calibrate(converted, [2 * images, torch.zeros(3)])
+    assert torch.equal(converted(images), expected)
 
 
 def test_scales_survive_saving(

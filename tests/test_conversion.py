@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import asim_fx
 from asim_fx.errors import InputError, PlanError, SpecError, UsageError
@@ -159,3 +160,31 @@ def test_gradients_reach_every_weight(small_net: nn.Module, images: Tensor) -> N
     converted(images).square().sum().backward()
     missing = [name for name, weight in converted.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert not missing
+
+
+class Powered(nn.Module):
+    """Takes a number beside the images, draws random numbers, and works in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor, power: float = 1.0) -> Tensor:
+        return self.fc(F.dropout(x.sub_(power), 0.5, training=True))
+
+
+def test_a_constant_argument_cannot_change(images: Tensor) -> None:
+    converted = asim_fx.convert(Powered(), "ideal", images, {"power": 3.0})
+    converted(images.clone(), power=3.0)
+    with pytest.raises(InputError, match=r"3\.0 when the model was captured, and is 100"):
+        converted(images.clone(), power=100.0)
+
+
+def test_verify_copes_with_random_numbers_and_work_in_place(images: Tensor) -> None:
+    asim_fx.convert(Powered(), "ideal", images.clone(), {"power": 3.0}, verify=True)
+
+
+def test_a_model_converts_in_inference_mode(small_net: nn.Module) -> None:
+    with torch.inference_mode():
+        converted = asim_fx.convert(small_net, "ideal", torch.randn(2, 2, 8, 8), verify=True)
+        assert converted(torch.randn(3, 2, 8, 8)).shape == (3, 5)
