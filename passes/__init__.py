@@ -5,6 +5,7 @@ from __future__ import annotations
 from asim_fx.passes.canonicalize_matmuls import canonicalize_matmuls
 from asim_fx.passes.check_support import check_support
 from asim_fx.passes.decompose_attention import decompose_attention
+from asim_fx.passes.decompose_recurrence import decompose_recurrence
 from asim_fx.passes.find_sites import find_sites
 from asim_fx.passes.fold_batch_norm import fold_batch_norm
 from asim_fx.passes.fold_constants import fold_constants
@@ -21,9 +22,10 @@ from asim_fx.passes.verify_graph import verify_graph
 from asim_fx.passes.vote_msbs import vote_msbs
 
 ANALYSIS_PIPELINE = (
-    # The graph becomes plain: one level, no no-ops, attention as the matmuls it is.
+    # The graph becomes plain: one level, no no-ops, attention as the matmuls it is, recurrent layers as linears.
     inline_regions,
     decompose_attention,
+    decompose_recurrence,
     canonicalize_matmuls,
     mark_attention,
     remove_noops,

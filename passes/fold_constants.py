@@ -13,6 +13,7 @@ from torch.fx.node import map_arg
 from asim_fx.graph.constants import constant_nodes
 from asim_fx.graph.edit import fetch, free_name, get_tensor, owner_of, packet_of, storage_of, store, written_args
 from asim_fx.graph.macs import aten, node_macs
+from asim_fx.graph.recurrence import RECURRENCE
 from asim_fx.graph.symbolic import numel_hint, tensor_of
 from asim_fx.pipeline import Fact, FoldedOp, PassContext, graph_pass
 
@@ -29,6 +30,7 @@ _WEIGHT_OPERANDS: dict[Any, tuple[int, ...]] = {
     aten.conv_transpose2d: (1,),
     aten.conv_transpose3d: (1,),
     aten.linear: (1,),
+    RECURRENCE: (1,),
     aten.matmul: (0, 1),
 }
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 
 from asim_fx.graph.edit import argument, aten, fetch, packet_of, storage_of, written_args
+from asim_fx.graph.recurrence import RECURRENCE
 from asim_fx.ir import OpKind, OpSite, annotate, annotation_of
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 
@@ -53,6 +54,8 @@ def _with_signs(node: Node, site: OpSite, proofs: Proofs) -> OpSite:
     first, second = (proofs.get(arg, "") if isinstance(arg, Node) else "" for arg in node.args[:2])
     if site.kind is OpKind.QK:
         first, second = second, first
+    if packet_of(node) is RECURRENCE and node.args[5] != "relu":
+        first = ""  # What it streams after the first step is its own result.
     return replace(site, input_nonnegative=first, weight_nonnegative="" if site.static_weight else second)
 
 

@@ -9,8 +9,10 @@ from torch import nn
 from torch.fx import GraphModule, Node
 from torch.fx.node import Argument
 
+from asim_fx.graph.edit import fetch, has_path, packet_of
+from asim_fx.graph.recurrence import RECURRENCE
 from asim_fx.ir import OpKind, OpSite, SitePlan, Target, iter_plans
-from asim_fx.nn import CimConv, CimConvTranspose, CimLinear, CimMatmul
+from asim_fx.nn import CimConv, CimConvTranspose, CimLinear, CimMatmul, CimRecurrence
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
 from asim_fx.passes.check_support import follows_samples
 from asim_fx.pipeline import Fact, PassContext, graph_pass
@@ -36,8 +38,8 @@ def lower_sites(graph_module: GraphModule, context: PassContext) -> bool:
     with graph.inserting_before(next(node for node in graph.nodes if node.op != "placeholder")):
         rng = graph.get_attr(RNG)
     for node, plan in plans:
-        target = _module_name(plan)
-        graph_module.add_submodule(target, _module(plan))
+        target = _module_name(graph_module, plan)
+        graph_module.add_submodule(target, _module(node, plan))
         with graph.inserting_after(node):
             call = graph.call_module(target, (*_operands(node, plan), rng))
         call.meta = {**node.meta, "custom": {**node.meta.get("custom", {}), "asim": _stamp(plan)}}
@@ -46,24 +48,32 @@ def lower_sites(graph_module: GraphModule, context: PassContext) -> bool:
     return True
 
 
-def _module_name(plan: SitePlan) -> str:
+def _module_name(graph_module: GraphModule, plan: SitePlan) -> str:
+    """Return ``<name>.cim``, or ``<name>_cim`` where the name is a parameter's own and can have nothing below it."""
+    name = plan.site.name
+    is_tensor = has_path(graph_module, name) and not isinstance(fetch(graph_module, name), nn.Module)
     call = f"_{plan.site.call}" if plan.site.call else ""
-    return f"{plan.site.name}.cim{call}"
+    return f"{name}{'_' if is_tensor else '.'}cim{call}"
 
 
-def _module(plan: SitePlan) -> nn.Module:
+def _module(node: Node, plan: SitePlan) -> nn.Module:
     site, config = plan.site, op_config(plan)
     if site.kind is OpKind.CONV:
         if site.geometry is None:
             raise AssertionError(site.name)
         kind = CimConvTranspose if site.geometry.transposed else CimConv
         return kind(config, site.geometry, site.groups)
+    if packet_of(node) is RECURRENCE:
+        cell, reverse = node.args[5:]
+        return CimRecurrence(config, str(cell), bool(reverse))
     if site.kind is OpKind.LINEAR:
         return CimLinear(config)
     return CimMatmul(config, stored_first=site.kind is OpKind.QK)
 
 
 def _operands(node: Node, plan: SitePlan) -> tuple[Argument, ...]:
+    if packet_of(node) is RECURRENCE:
+        return node.args[:5]
     if plan.site.kind in (OpKind.CONV, OpKind.LINEAR):
         x, weight, *rest = node.args
         return x, weight, rest[0] if rest else node.kwargs.get("bias")
@@ -94,6 +104,7 @@ def op_config(plan: SitePlan) -> OpConfig:
         step=step,
         read=read,
         layout=site.layout,
+        array=site.name,
     )
 
 

@@ -10,11 +10,12 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 
 from asim_fx.graph.edit import packet_of, storage_of, written_args
+from asim_fx.graph.recurrence import RECURRENCE, recurrence_sizes
 from asim_fx.graph.samples.math import pointwise, recurrent
 from asim_fx.graph.samples.place import FREE, Place, Where, checked, constant_place, layout_of
 from asim_fx.graph.samples.rules import RULES
-from asim_fx.graph.symbolic import is_batched
-from asim_fx.ir import OpKind, OpSite, annotate, annotation_of
+from asim_fx.graph.symbolic import is_batched, shape_of
+from asim_fx.ir import BatchLayout, OpKind, OpSite, annotate, annotation_of
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 
 
@@ -39,7 +40,7 @@ def track_samples(graph_module: GraphModule, context: PassContext) -> bool:
             annotate(node, layout=layout_of(place, value.shape))
         site = annotation_of(node).site
         if site is not None:
-            annotate(node, site=_with_layouts(node, site))
+            annotate(node, site=_with_layouts(node, site, place))
     return True
 
 
@@ -61,6 +62,9 @@ def _place(node: Node, places: dict[Node, Where]) -> Where:
         return None
     if node.target is operator.getitem:
         source = node.all_input_nodes[0]
+        if packet_of(source) is RECURRENCE and node.args[1] != 0:
+            place = places[source]
+            return Place(0, place.inner) if isinstance(place, Place) else None
         return None if RULES.get(packet_of(source)) is recurrent and node.args[1] != 0 else places[source]
     rule = RULES.get(packet_of(node), pointwise)
     place = rule(node, places)
@@ -81,7 +85,25 @@ def _follow_writes(node: Node, place: Where, places: dict[Node, Where]) -> None:
             places[written] = place
 
 
-def _with_layouts(node: Node, site: OpSite) -> OpSite:
+def _with_layouts(node: Node, site: OpSite, place: Where) -> OpSite:
+    if packet_of(node) is RECURRENCE:
+        return _with_step_layouts(node, site) if isinstance(place, Place) else site
     layouts = [annotation_of(operand).layout if isinstance(operand, Node) else None for operand in node.args[:2]]
     streamed, stored = reversed(layouts) if site.kind is OpKind.QK else layouts
     return replace(site, layout=annotation_of(node).layout, input_layout=streamed, weight_layout=stored)
+
+
+def _with_step_layouts(node: Node, site: OpSite) -> OpSite:
+    """A recurrence runs one step at a time: (rows, G) gates from (rows, H) states."""
+    gates = node.args[3]
+    assert isinstance(gates, Node)
+    whole = annotation_of(gates).layout
+    if whole is None:
+        return site
+    steps, width = recurrence_sizes(shape_of(gates))
+    rows = whole.stride // width, whole.elements // (steps * width)
+    return replace(
+        site,
+        layout=BatchLayout(rows[0] * width, rows[1] * width),
+        input_layout=BatchLayout(rows[0] * site.k, rows[1] * site.k),
+    )

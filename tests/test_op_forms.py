@@ -62,6 +62,67 @@ def test_transposed_convolution(layer: nn.Module, shape: tuple[int, ...]) -> Non
     )
 
 
+def recurrent_gates(x: Tensor, rnn: nn.Module, suffix: str) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """Return the gates of the whole input, and a function for those of a hidden state; all at 8 bits."""
+    of_input, of_hidden = (fake_quantise(getattr(rnn, f"weight_{part}_{suffix}")) for part in ("ih", "hh"))
+    input_bias, hidden_bias = (getattr(rnn, f"bias_{part}_{suffix}").double() for part in ("ih", "hh"))
+    given = F.linear(fake_quantise(x), of_input, input_bias).float()
+    return given, lambda hidden: F.linear(fake_quantise(hidden), of_hidden, hidden_bias).float()
+
+
+def lstm_direction(x: Tensor, rnn: nn.LSTM, suffix: str) -> Tensor:
+    given, recurrent = recurrent_gates(x, rnn, suffix)
+    hidden = state = x.new_zeros(x.shape[0], rnn.hidden_size)
+    outputs = {}
+    steps = range(x.shape[1])
+    for step in reversed(steps) if suffix.endswith("reverse") else steps:
+        i, f, g, o = (given[:, step] + recurrent(hidden)).chunk(4, -1)
+        state = f.sigmoid() * state + i.sigmoid() * g.tanh()
+        hidden = outputs[step] = o.sigmoid() * state.tanh()
+    return torch.stack([outputs[step] for step in steps], 1)
+
+
+class Sequence(nn.Module):
+    def __init__(self, rnn: nn.Module) -> None:
+        super().__init__()
+        self.rnn = rnn
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rnn(x)[0]
+
+
+def test_lstm() -> None:
+    torch.manual_seed(0)
+    rnn = nn.LSTM(8, 5, 2, batch_first=True, bidirectional=True)
+
+    def reference(x: Tensor) -> Tensor:
+        for layer in range(2):
+            x = torch.cat([lstm_direction(x, rnn, f"l{layer}"), lstm_direction(x, rnn, f"l{layer}_reverse")], -1)
+        return x
+
+    report = check_form(Sequence(rnn), torch.randn(2, 6, 8), reference)
+    assert {row.calls for row in report.rows} == {1}
+    assert report.totals["macs"] == 6 * 2 * 20 * (8 + 5 + 10 + 5)
+    assert report.totals["reads"] == 6 * 8 * 20 * 64
+
+
+def test_gru() -> None:
+    torch.manual_seed(0)
+    rnn = nn.GRU(8, 5, batch_first=True)
+
+    def reference(x: Tensor) -> Tensor:
+        given, recurrent = recurrent_gates(x, rnn, "l0")
+        hidden, outputs = x.new_zeros(x.shape[0], 5), []
+        for step in range(x.shape[1]):
+            (xr, xz, xn), (hr, hz, hn) = given[:, step].chunk(3, -1), recurrent(hidden).chunk(3, -1)
+            update = (xz + hz).sigmoid()
+            hidden = (1 - update) * (xn + (xr + hr).sigmoid() * hn).tanh() + update * hidden
+            outputs.append(hidden)
+        return torch.stack(outputs, 1)
+
+    check_form(Sequence(rnn), torch.randn(2, 6, 8), reference)
+
+
 def test_reads_of_a_transposed_convolution_are_those_of_its_phases() -> None:
     """3x3 with stride 2, 100 channels, 255 rows: phases of 4, 2, 2 and 1 taps make 2, 1, 1 and 1 row tiles."""
     layer = nn.ConvTranspose2d(100, 6, 3, 2, 1, output_padding=1)
@@ -69,3 +130,20 @@ def test_reads_of_a_transposed_convolution_are_those_of_its_phases() -> None:
     (row,) = report.rows
     assert (row.k, row.n, row.vectors, row.row_tiles) == (900, 6, 16, 5)
     assert row.reads == 16 * 6 * 5 * 64
+
+
+class Direct(nn.Module):
+    """A parameter that is a site of its own: it has no module that the simulation could stand beside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.right = nn.Parameter(torch.randn(8, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.right
+
+
+def test_a_parameter_multiplied_directly() -> None:
+    model = Direct()
+    report = check_form(model, torch.randn(2, 6, 8), lambda x: fake_quantise(x) @ fake_quantise(model.right))
+    assert [row.name for row in report.rows] == ["right"]

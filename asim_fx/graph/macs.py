@@ -19,6 +19,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from asim_fx.graph.recurrence import RECURRENCE
 from asim_fx.graph.symbolic import Dim, hint, numel_hint, shape_of, value_of
 
 aten = torch.ops.aten
@@ -164,6 +165,11 @@ def _recurrent(node: Node) -> int:
     return numel_hint(shape_of(node.args[0])[:-1]) * sum(numel_hint(m) for m in matrices if len(m) == 2)
 
 
+def _recurrence(node: Node) -> int:
+    """The recurrent product of one layer and direction, at every step."""
+    return numel_hint(shape_of(node.args[3])[:-1]) * _numel(node.args[1])
+
+
 def _cell(node: Node) -> int:
     rows = numel_hint(shape_of(node.args[0])[:-1])
     matrices = [shape_of(arg) for arg in node.args[2:4]]
@@ -209,6 +215,7 @@ _FORMULAS: dict[Any, Callable[[Node], int]] = {
     aten.gru: _recurrent,
     aten.rnn_tanh: _recurrent,
     aten.rnn_relu: _recurrent,
+    RECURRENCE: _recurrence,
     aten.lstm_cell: _cell,
     aten.gru_cell: _cell,
     aten.rnn_tanh_cell: _cell,
@@ -275,7 +282,8 @@ class _FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _fused_layer_flops(steps: Tensor, *operands: Any) -> int:
     """Flops of one recurrent layer: its input and recurrent matrix, at every step."""
-    weights = operands[0] if isinstance(operands[0], (list, tuple)) else operands[:4]
+    # Biases follow the two matrices; where a layer has none, matrices of zeros stand in for them.
+    weights = operands[0] if isinstance(operands[0], (list, tuple)) else operands[:2]
     matrices = int(sum(weight.numel() for weight in weights if weight.ndim == 2))
     return 2 * math.prod(steps.shape[:-1]) * matrices
 

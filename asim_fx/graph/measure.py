@@ -11,6 +11,7 @@ from torch.fx import Node
 
 from asim_fx.graph.edit import argument, aten, packet_of, rank_of
 from asim_fx.graph.macs import node_macs
+from asim_fx.graph.recurrence import RECURRENCE
 from asim_fx.graph.symbolic import extent, hint, is_batched, numel_hint, per_image, shape_of, tensor_of
 from asim_fx.ir import ConvGeometry, OpKind, OpSite, annotation_of
 
@@ -32,6 +33,8 @@ def measure_site(node: Node, name: str, module: str, dynamic: frozenset[Node], b
     packet = packet_of(node)
     if packet in _CONVOLUTIONS | _TRANSPOSED:
         site = _convolution(node, name, batch)
+    elif packet is RECURRENCE:
+        site = _recurrence(node, name, batch)
     elif packet is aten.linear:
         site = _linear(node, name, batch)
     elif packet is aten.matmul and rank_of(node.args[0]) > 1 and rank_of(node.args[1]) > 1:
@@ -143,6 +146,25 @@ def _linear(node: Node, name: str, batch: int) -> OpSite:
     )
 
 
+def _recurrence(node: Node, name: str, batch: int) -> OpSite:
+    """A linear whose streamed vectors are the hidden states of all steps."""
+    weight, gates, output = shape_of(node.args[1]), shape_of(node.args[3]), tuple(node.meta["val"][0].shape)
+    macs = node_macs(node) // batch
+    return OpSite(
+        name=name,
+        kind=OpKind.LINEAR,
+        op=str(node.target),
+        k=hint(weight[1]),
+        n=hint(weight[0]),
+        groups=1,
+        vectors=macs // numel_hint(weight),
+        macs=macs,
+        input_shape=per_image(output, batch),
+        weight_shape=per_image(weight, batch),
+        output_shape=per_image(gates, batch),
+    )
+
+
 def _product(node: Node, name: str, batch: int) -> OpSite:
     """In QK^T the second operand, K^T, is streamed and shown as K; elsewhere the first is streamed."""
     first, second, result = shape_of(node.args[0]), shape_of(node.args[1]), shape_of(node)
@@ -181,7 +203,7 @@ def _other(node: Node, name: str, batch: int) -> OpSite:
     if packet in (aten.convolution, aten._convolution):
         kind, reason = OpKind.CONV, f"convolutions written as {word} are not lowered"
     elif packet in _RECURRENT | _CELLS:
-        kind, reason = OpKind.LINEAR, f"recurrent layers ({word}) are not lowered"
+        kind, reason = OpKind.LINEAR, f"{word} with packed sequences, projections or dropout is not lowered"
         weight = next(leaf for leaf in operands if leaf.op == "get_attr" and leaf.meta["val"].ndim == 2)
     shape = shape_of(weight)
     macs = node_macs(node) // batch

@@ -5,5 +5,6 @@ from asim_fx.nn.conv_transpose import CimConvTranspose
 from asim_fx.nn.linear import CimLinear
 from asim_fx.nn.matmul import CimMatmul
 from asim_fx.nn.module import CimModule, Fidelity
+from asim_fx.nn.recurrence import CimRecurrence
 
-__all__ = ["CimConv", "CimConvTranspose", "CimLinear", "CimMatmul", "CimModule", "Fidelity"]
+__all__ = ["CimConv", "CimConvTranspose", "CimLinear", "CimMatmul", "CimModule", "CimRecurrence", "Fidelity"]

@@ -75,6 +75,7 @@ class OpConfig:
         step: elements of the reduction that one row tile covers.
         read: what one read does.
         layout: where the samples lie in the result; None: noise is keyed by the flat index.
+        array: what the cells belong to, the same for all calls of one weight; the site where empty.
     """
 
     site: str
@@ -84,6 +85,12 @@ class OpConfig:
     step: int
     read: ReadEffects
     layout: BatchLayout | None = None
+    array: str = ""
+
+    @property
+    def cells(self) -> int:
+        """32 bits that tell the cells of this weight from those of every other."""
+        return zlib.crc32((self.array or self.site).encode())
 
     @property
     def stream(self) -> int:
@@ -118,4 +125,5 @@ def loads(text: str) -> OpConfig:
         step=data["step"],
         read=ReadEffects(**data["read"]),
         layout=_layout(data["layout"]),
+        array=data["array"],
     )

@@ -85,4 +85,5 @@ def _phase_config(config: OpConfig, number: int, phase: Phase, positions: int) -
         parts = layout.stride // positions, layout.elements // positions
         layout = BatchLayout(parts[0] * phase.positions, parts[1] * phase.positions)
     step = row_step(phase.taps, config.read.rows)
-    return replace(config, site=f"{config.site}/phase{number}", step=step, layout=layout)
+    name, array = (f"{whole}/phase{number}" for whole in (config.site, config.array or config.site))
+    return replace(config, site=name, array=array, step=step, layout=layout)

@@ -52,7 +52,7 @@ def _strengths(codes: Tensor, cells: Tensor, planes: Sequence[Plane], config: Op
     integers = codes.to(torch.int32)
     ones = torch.stack([(integers >> bit) & 1 for bit in range(bits)], dim=-1).to(torch.float32)
     chip = chip_of(seed, redrawn=config.read.cell_variation_redrawn)
-    varied = vary_cells(ones, cells, config.read.cell_variation_percent, chip.key(config.stream)).movedim(-1, 2)
+    varied = vary_cells(ones, cells, config.read.cell_variation_percent, chip.key(config.cells)).movedim(-1, 2)
     if not planes[0].whole:
         return varied
     places = [-(2**bit) if config.weight.signed and bit == bits - 1 else 2**bit for bit in range(bits)]

@@ -38,6 +38,7 @@ BY_HAND = {
     "einsum sums lone labels first": (Call(lambda x: torch.einsum("bchw,bkh->bck", x, x[..., 0])), (X,), 2 * 6 * 6 * 8),
     "elementwise einsum": (Call(lambda x: torch.einsum("bchw,bc->bchw", x, x[..., 0, 0])), (X,), 0),
     "sdpa": (Call(lambda x: F.scaled_dot_product_attention(x, x, x)), (X,), 2 * 6 * 2 * 8 * 8 * 8),
+    "lstm without bias": (nn.LSTM(8, 5, bias=False, batch_first=True), (X[:, 0],), 2 * 8 * 20 * (8 + 5)),
     "lstm": (nn.LSTM(8, 5, 2, bidirectional=True, batch_first=True), (X[:, 0],), 2 * 8 * 2 * 20 * (8 + 5 + 10 + 5)),
     "gru": (nn.GRU(8, 5, batch_first=True), (X[:, 0],), 2 * 8 * 15 * (8 + 5)),
     "multi-head attention": (

@@ -180,7 +180,7 @@ class DynamicConv(nn.Module):
 
 
 UNSUPPORTED = {
-    "lstm": (nn.Sequential(nn.LSTM(8, 4, batch_first=True)), TOKENS, "0", r"recurrent layers \(lstm\)"),
+    "lstm": (nn.Sequential(nn.LSTM(8, 4, proj_size=2, batch_first=True)), TOKENS, "0", "lstm with packed sequences"),
     "dynamic convolution": (DynamicConv(), IMAGE, "conv_0", "computed from the input"),
     "complex": (nn.Sequential(nn.Linear(8, 2)).to(torch.complex64), TOKENS.to(torch.complex64), "0", "complex64"),
 }

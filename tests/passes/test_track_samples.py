@@ -47,6 +47,7 @@ class Call(nn.Module):
         self.function = function
         self.conv = nn.Conv2d(4, 4, 3, padding=1)
         self.linear = nn.Linear(8, 8)
+        self.rnn = nn.LSTM(8, 4, bidirectional=True, batch_first=True)
         self.token = nn.Parameter(torch.randn(1, 1, 8))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -93,6 +94,8 @@ KNOWN = {
     "one weight a sample": lambda m, x: F.conv2d(
         x.reshape(1, -1, 6, 8), x.mean(3).reshape(-1, 1, 2, 3), groups=4 * x.shape[0]
     ).reshape(-1, 4, 5, 6),
+    "recurrence": lambda m, x: m.rnn(x.flatten(1, 2))[0] + m.rnn(x.flatten(0, 1))[0].reshape(-1, 24, 8),
+    "last states": lambda m, x: torch.cat(m.rnn(x.flatten(1, 2))[1], -1)[0],
     "one hot": lambda m, x: F.one_hot((x > 0).long(), 2) * 1.0,
 }
 

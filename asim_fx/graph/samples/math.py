@@ -80,7 +80,9 @@ def pointwise(node: Node, places: Places) -> Where:
 
 
 def reduce(node: Node, places: Places) -> Where:
-    """Reductions over other dimensions than the samples'."""
+    """Reductions over other dimensions than the samples'; the larger or smaller of two tensors is none."""
+    if node.target in (aten.max.other, aten.min.other):
+        return broadcast(node, places, node.all_input_nodes, rank_of(node))
     place, before = source(node, places)
     if place is None:
         return None
@@ -142,6 +144,15 @@ def recurrent(node: Node, places: Places) -> Where:
     place, _ = source(node, places)
     batch_axis = 0 if node.args[-1] is True else 1
     return place if place is not None and place.axis == batch_axis else None
+
+
+def recurrence(node: Node, places: Places) -> Where:
+    """Samples along the rows of the gates, (steps, rows, G), and of the states, (rows, H)."""
+    states = [places.get(operand) for operand in (node.args[0], node.args[4]) if isinstance(operand, Node)]
+    gates, weight = (places.get(operand) for operand in (node.args[3], node.args[1]) if isinstance(operand, Node))
+    if not isinstance(gates, Place) or gates.axis != 1 or weight != FREE:
+        return None
+    return gates if all(state in (FREE, Place(0, gates.inner)) for state in states) else None
 
 
 def linear(node: Node, places: Places) -> Where:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from asim_fx.graph.edit import aten
+from asim_fx.graph.recurrence import RECURRENCE
 from asim_fx.graph.samples.common import Rule
 from asim_fx.graph.samples.math import (
     before_last,
@@ -13,6 +14,7 @@ from asim_fx.graph.samples.math import (
     matmul,
     norm,
     per_sample,
+    recurrence,
     recurrent,
     reduce,
 )
@@ -120,6 +122,7 @@ RULES: dict[Any, Rule] = {
     **all_(per_sample, aten.group_norm, aten.instance_norm, aten.im2col, aten.col2im),
     **all_(linear, aten.linear),
     **all_(recurrent, aten.lstm, aten.gru, aten.rnn_tanh, aten.rnn_relu),
+    **all_(recurrence, RECURRENCE),
     **all_(matmul, aten.matmul),
     **all_(index, aten.index),
     **all_(gather, aten.gather),
