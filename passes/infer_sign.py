@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
-from asim_fx.graph.edit import argument, aten, fetch, packet_of, storage_of, written_args
+from asim_fx.graph.edit import argument, aten, fetch, is_saved, packet_of, storage_of, written_args
 from asim_fx.graph.recurrence import RECURRENCE
+from asim_fx.graph.symbolic import tensor_of
 from asim_fx.ir import OpKind, OpSite, annotate, annotation_of
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 
@@ -32,10 +33,10 @@ def infer_sign(graph_module: GraphModule, context: PassContext) -> bool:
     One sweep in graph order. An in-place operation changes what is known of all that shares its memory from there on,
     so a site is judged by what its operands hold when it reads them. What is not proven is signed.
     """
-    proofs: Proofs = {}
+    proofs: Proofs = _prove_constants(graph_module)
     groups: dict[int, list[Node]] = {}
     for node in graph_module.graph.nodes:
-        reason = _prove(graph_module, node, proofs)
+        reason = _prove(node, proofs)
         for written in written_args(node):
             _overwrite(written, reason, proofs, groups)
         proofs[node] = reason
@@ -66,39 +67,71 @@ def _overwrite(written: Node, reason: str, proofs: Proofs, groups: dict[int, lis
     proofs[written] = reason
 
 
-def _prove(graph_module: GraphModule, node: Node, proofs: Proofs) -> str:
+def _prove(node: Node, proofs: Proofs) -> str:
     value = node.meta.get("val")
     if isinstance(value, Tensor) and value.dtype in _UNSIGNED_DTYPES:
         return str(value.dtype).removeprefix("torch.")
     if node.op == "get_attr":
-        return _prove_constant(graph_module, node)
+        return proofs.get(node, "")
     if node.op != "call_function":
         return ""
     packet = packet_of(node)
-    name = str(getattr(packet, "__name__", packet)).strip("_")
     operands = [proofs.get(source, "") for source in node.all_input_nodes]
     first = operands[0] if operands else ""
     rule = _RULES.get(packet)
-    if packet in _ALWAYS:
-        return name
+    if packet in _CASTS and isinstance(value, Tensor) and value.dtype != tensor_of(node.args[0]).dtype:
+        return first if _keeps_sign(node) else ""
     if packet in _KEEPS:
         return first
-    if packet in _SUMMARISES and first:
-        return f"{name} of {_root(first)}"
+    if isinstance(value, Tensor) and not value.dtype.is_floating_point:
+        return ""  # Signed integers wrap around.
+    if packet in _ALWAYS:
+        return _name(node)
+    if rule is not None:
+        return rule(node, proofs)
+    if packet in _SUMMARISES:
+        return _summary(node, proofs)
     if packet in _ALL and _all_nonnegative(node, proofs):
-        return f"{name} of {', '.join(dict.fromkeys(map(_root, filter(None, operands))))}"
-    return rule(node, proofs) if rule is not None else ""
+        return f"{_name(node)} of {', '.join(dict.fromkeys(map(_root, filter(None, operands))))}"
+    return ""
+
+
+def _name(node: Node) -> str:
+    packet = packet_of(node)
+    return str(getattr(packet, "__name__", packet)).strip("_")
 
 
 def _root(reason: str) -> str:
     return reason.rpartition(" of ")[2]
 
 
-def _prove_constant(graph_module: GraphModule, node: Node) -> str:
-    held = fetch(graph_module, str(node.target))
-    if not isinstance(held, Tensor) or held.is_meta or held.is_complex() or held.numel() == 0:
-        return ""
-    return "constant" if bool(held.detach().min() >= 0) else ""
+def _prove_constants(graph_module: GraphModule) -> Proofs:
+    """Prove what holds the same values at every call: neither trained, nor loaded from a state dict, nor written."""
+    nodes = graph_module.graph.nodes
+    # ``detach_``, which torch puts after every tensor made in forward, writes no value.
+    writing = [node for node in nodes if packet_of(node) is not aten.detach_]
+    mutated = {storage_of(written) for node in writing for written in written_args(node)}
+    proofs: Proofs = {}
+    for node in nodes:
+        path = str(node.target)
+        if node.op != "get_attr" or storage_of(node) in mutated or is_saved(graph_module, path):
+            continue
+        held = fetch(graph_module, path)
+        is_real = isinstance(held, Tensor) and not held.is_meta and not held.is_complex()
+        if is_real and held.numel() and bool(held.detach().min() >= 0):
+            proofs[node] = "constant"
+    return proofs
+
+
+def _keeps_sign(node: Node) -> bool:
+    """Whether a cast to another dtype can represent every non-negative value that it is given."""
+    if packet_of(node) is aten.view:
+        return False  # The bits are read as another dtype.
+    given, result = tensor_of(node.args[0]).dtype, tensor_of(node).dtype
+    if result.is_floating_point or given is torch.bool:
+        return True
+    are_integers = not any(dtype.is_floating_point or dtype.is_complex for dtype in (given, result))
+    return are_integers and torch.iinfo(result).max >= torch.iinfo(given).max
 
 
 def _holds(value: Any, proofs: Proofs) -> bool:
@@ -112,18 +145,15 @@ def _holds(value: Any, proofs: Proofs) -> bool:
 def _all_nonnegative(node: Node, proofs: Proofs) -> bool:
     """Whether all operands are; a first argument that is a list of tensors, two tensors, or a tensor and a number."""
     count = 1 if isinstance(node.args[0], (list, tuple)) else 2
-    is_added = _holds(node.kwargs.get("alpha", 1), proofs)
+    is_added = _holds(argument(node, 2, "alpha", 1), proofs)
     return is_added and all(_holds(operand, proofs) for operand in node.args[:count])
 
 
 def _clamp(node: Node, proofs: Proofs) -> str:
     low, high = argument(node, 1, "min"), argument(node, 2, "max")
-    if isinstance(high, (int, float)) and high < 0:
+    if high is not None and not _holds(high, proofs):
         return ""
-    if low is not None and _holds(low, proofs):
-        return "clamp"
-    is_kept = high is None or _holds(high, proofs)
-    return _of_first(node, proofs) if is_kept else ""
+    return "clamp" if low is not None and _holds(low, proofs) else _of_first(node, proofs)
 
 
 def _clamp_max(node: Node, proofs: Proofs) -> str:
@@ -135,8 +165,8 @@ def _clamp_min(node: Node, proofs: Proofs) -> str:
 
 
 def _hardtanh(node: Node, proofs: Proofs) -> str:
-    low = argument(node, 1, "min_val", -1.0)
-    return "hardtanh" if low >= 0 else ""
+    low, high = argument(node, 1, "min_val", -1.0), argument(node, 2, "max_val", 1.0)
+    return "hardtanh" if low >= 0 and high >= 0 else ""
 
 
 def _threshold(node: Node, proofs: Proofs) -> str:
@@ -147,6 +177,35 @@ def _threshold(node: Node, proofs: Proofs) -> str:
 def _of_first(node: Node, proofs: Proofs) -> str:
     source = node.args[0]
     return proofs.get(source, "") if isinstance(source, Node) else ""
+
+
+def _softplus(node: Node, proofs: Proofs) -> str:
+    beta, threshold = argument(node, 1, "beta", 1), argument(node, 2, "threshold", 20)
+    return "softplus" if beta > 0 and threshold >= 0 else ""
+
+
+def _elu(node: Node, proofs: Proofs) -> str:
+    return _summary(node, proofs) if argument(node, 2, "scale", 1) >= 0 else ""
+
+
+def _average(node: Node, proofs: Proofs) -> str:
+    divisor = argument(node, 6, "divisor_override")
+    return _summary(node, proofs) if divisor is None or divisor > 0 else ""
+
+
+def _max(node: Node, proofs: Proofs) -> str:
+    return _maximum(node, proofs) if node.target is aten.max.other else _summary(node, proofs)
+
+
+def _min(node: Node, proofs: Proofs) -> str:
+    if node.target is aten.min.other and not _all_nonnegative(node, proofs):
+        return ""
+    return _summary(node, proofs)
+
+
+def _summary(node: Node, proofs: Proofs) -> str:
+    first = _of_first(node, proofs)
+    return f"{_name(node)} of {_root(first)}" if first else ""
 
 
 def _product(node: Node, proofs: Proofs) -> str:
@@ -204,7 +263,6 @@ _ALWAYS = frozenset(
         aten.abs_,
         aten.square,
         aten.square_,
-        aten.softplus,
         aten.sqrt,
         aten.sqrt_,
         aten.rsqrt,
@@ -274,13 +332,16 @@ _KEEPS = frozenset(
 )
 """Operations that move or select values."""
 
+_CASTS = frozenset({aten.to, aten._to_copy, aten.type_as, aten.view})
+"""Those of them that can change the dtype."""
+
 _SUMMARISES = frozenset(
     {
         *(aten.max_pool1d, aten.max_pool2d, aten.max_pool3d, aten.max_pool2d_with_indices),
-        *(aten.avg_pool1d, aten.avg_pool2d, aten.avg_pool3d),
+        aten.avg_pool1d,
         *(aten.adaptive_avg_pool1d, aten.adaptive_avg_pool2d, aten.adaptive_avg_pool3d),
         *(aten.adaptive_max_pool1d, aten.adaptive_max_pool2d, aten.adaptive_max_pool3d),
-        *(aten.mean, aten.sum, aten.amax, aten.amin, aten.max, aten.min, aten.cumsum, aten.prod, aten.std, aten.var),
+        *(aten.mean, aten.sum, aten.amax, aten.amin, aten.cumsum, aten.prod, aten.std, aten.var),
         *(aten.upsample_nearest1d, aten.upsample_nearest2d, aten.upsample_nearest3d, aten._upsample_nearest_exact2d),
         *(aten.upsample_linear1d, aten.upsample_bilinear2d, aten.upsample_trilinear3d, aten._upsample_bilinear2d_aa),
         *(
@@ -294,8 +355,6 @@ _SUMMARISES = frozenset(
             aten.leaky_relu_,
         ),
         *(
-            aten.elu,
-            aten.elu_,
             aten.tanh,
             aten.tanh_,
             aten.erf,
@@ -313,6 +372,13 @@ _SUMMARISES = frozenset(
 _ALL = frozenset({aten.add, aten.add_, aten.div, aten.div_, aten.cat, aten.concat, aten.stack, aten.minimum})
 
 _RULES: dict[Any, Callable[[Node, Proofs], str]] = {
+    aten.max: _max,
+    aten.min: _min,
+    aten.softplus: _softplus,
+    aten.elu: _elu,
+    aten.elu_: _elu,
+    aten.avg_pool2d: _average,
+    aten.avg_pool3d: _average,
     aten.mul: _product,
     aten.mul_: _product,
     aten.pow: _power,

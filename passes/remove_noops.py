@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch.fx import Graph, GraphModule, Node
 
-from asim_fx.graph.edit import argument, aten, call_op, mutated_storages, packet_of, storage_of
+from asim_fx.graph.edit import argument, aten, call_op, mutated_storages, option, packet_of, storage_of
 from asim_fx.graph.symbolic import is_batched, same_shape, shape_of, tensor_of
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 
@@ -90,17 +91,18 @@ def _inactive_dropout(node: Node) -> bool:
 
 
 def _same_shape(node: Node) -> bool:
-    return same_shape(shape_of(node), shape_of(node.args[0]))
+    """Whether shape and dtype are those of the input; ``x.view(torch.int32)`` keeps the shape alone."""
+    is_same_dtype = tensor_of(node).dtype == tensor_of(node.args[0]).dtype
+    return is_same_dtype and same_shape(shape_of(node), shape_of(node.args[0]))
 
 
 def _same_cast(node: Node) -> bool:
     value, given = tensor_of(node), tensor_of(node.args[0])
-    copies = argument(node, 3, "copy", False) if packet_of(node) is aten.to else False
     return (
         value.dtype == given.dtype
         and value.device == given.device
-        and not copies
-        and not node.kwargs.get("memory_format")
+        and not option(node, "copy")
+        and option(node, "memory_format") in (None, torch.preserve_format)
     )
 
 

@@ -99,6 +99,13 @@ def has_path(root: nn.Module, path: str) -> bool:
     return True
 
 
+def is_saved(root: nn.Module, path: str) -> bool:
+    """Return whether the tensor at a dotted path is part of the state dict, so that training or loading changes it."""
+    parent, _, name = path.rpartition(".")
+    owner = root.get_submodule(parent)
+    return name in owner._parameters or (name in owner._buffers and name not in owner._non_persistent_buffers_set)
+
+
 def free_name(root: nn.Module, path: str) -> str:
     """Return a dotted path that is not taken: the one given, or that with a number after it."""
     if not has_path(root, path):
@@ -188,6 +195,14 @@ def argument(node: Node, position: int, name: str, default: Any = None) -> Any:
     if len(node.args) > position:
         return node.args[position]
     return node.kwargs.get(name, default)
+
+
+def option(node: Node, name: str) -> Any:
+    """Return an argument whose position differs between the overloads of an operation, or its default."""
+    for position, formal in enumerate(node.target._schema.arguments):  # type: ignore[union-attr]
+        if formal.name == name:
+            return argument(node, position, name, formal.default_value)
+    return None
 
 
 def rank_of(node: Any) -> int:

@@ -3,12 +3,14 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.fx import Node
 from torch.nn import functional as F
 
 from asim_fx.ir import annotation_of
 
-from .helper import analyse, captured, record
+from .helper import Recorder, analyse, captured, record
 
+CONSTANT = torch.tensor([1.0, 2.0, 0.0, 3.0]).view(4, 1, 1)
 IMAGE = torch.zeros(2, 4, 6, 6)
 
 
@@ -39,6 +41,13 @@ def written_through_a_view(x: Tensor) -> Tensor:
     y = (x * 1).relu()
     y.view(-1).sub_(1)
     return y
+
+
+def written_chunk(x: Tensor) -> Tensor:
+    y = torch.cat([F.relu(x), F.relu(x)], 1)
+    parts = y.chunk(2, 1)
+    y.sub_(1)
+    return parts[0]
 
 
 def residual(x: Tensor) -> Tensor:
@@ -80,6 +89,13 @@ PROVEN = {
         lambda x: F.relu(x) * torch.tensor([1.0, 2.0, 0.0, 3.0]).view(4, 1, 1),
         "product of relu, constant",
     ),
+    "stored constant": (lambda x: F.relu(x) * CONSTANT, "product of relu, constant"),
+    "larger of two": (lambda x: torch.max(F.relu(x), x), "relu"),
+    "smaller of two": (lambda x: torch.min(F.relu(x), x.sigmoid()), "min of relu"),
+    "clamp by tensors": (lambda x: x.clamp(torch.zeros(6), x.abs()), "clamp"),
+    "bytes": (lambda x: (x * 9).to(torch.uint8).float(), "uint8"),
+    "wider integers": (lambda x: (x * 9).to(torch.uint8).to(torch.int16).float(), "uint8"),
+    "elu of relu": (lambda x: F.elu(F.relu(x)), "elu of relu"),
     "gelu of relu": (lambda x: F.gelu(F.relu(x)), "gelu of relu"),
     "written later": (written_later, "relu"),
     "relu of a sum in place": (residual_relu, "relu"),
@@ -107,6 +123,22 @@ NOT_PROVEN = {
     "bicubic": lambda x: F.interpolate(F.relu(x), scale_factor=2, mode="bicubic"),
     "negative constant": lambda x: F.relu(x) * torch.tensor([1.0, -2.0, 0.0, 3.0]).view(4, 1, 1),
     "normalised": lambda x: F.layer_norm(F.relu(x), (6,)),
+    "clamp to a negative tensor": lambda x: x.clamp(torch.zeros(6), x.mean((2, 3), keepdim=True) - 1),
+    "relu below a tensor": lambda x: F.relu(x).clamp(max=x - 1),
+    "smaller of two": lambda x: torch.min(F.relu(x), x),
+    "larger of two": lambda x: torch.max(x, x - 1),
+    "bytes read with a sign": lambda x: (x.abs() * 90 + 120).to(torch.uint8).view(torch.int8).float(),
+    "bytes cast with a sign": lambda x: (x.abs() * 90 + 120).to(torch.uint8).to(torch.int8).float(),
+    "narrower integers": lambda x: (F.relu(x) * 90).to(torch.int32).to(torch.int8).float(),
+    "integers that wrap": lambda x: ((F.relu(x) * 90).to(torch.uint8).to(torch.int16) * 999).abs().float(),
+    "bits of halves": lambda x: F.relu(x).view(torch.int32).float().sub(2e9),
+    "softplus turned": lambda x: F.softplus(x, beta=-1.0),
+    "softplus that ends early": lambda x: F.softplus(x, threshold=-5.0),
+    "elu turned": lambda x: torch.ops.aten.elu(F.relu(x), 1.0, -1.0),
+    "hardtanh turned": lambda x: torch.ops.aten.hardtanh(x, 0.0, -1.0),
+    "average turned": lambda x: F.avg_pool2d(F.relu(x), 2, divisor_override=-4),
+    "scaled subtraction": lambda x: torch.ops.aten.add.Scalar(F.relu(x), 1, -1),
+    "written chunk": written_chunk,
     "residual in place": residual,
     "written through a view": written_through_a_view,
 }
@@ -129,10 +161,62 @@ def test_sites_know_both_operands() -> None:
     assert found == {"qk": ("relu", ""), "av": ("softmax", "sigmoid"), "matmul_0": ("", "abs")}
 
 
-def test_what_is_proven_holds_on_numbers(small_net: nn.Module) -> None:
+class Checked(Recorder):
+    """Also sees what a site reads at the time that it reads it."""
+
+    lowest = 0.0
+
+    def run_node(self, n: Node) -> object:
+        site = annotation_of(n).site
+        if site is not None and site.input_nonnegative:
+            self.lowest = min(self.lowest, float(self.fetch_args_kwargs_from_env(n)[0][0].min()))
+        value = super().run_node(n)
+        if isinstance(value, Tensor) and annotation_of(n).nonnegative:
+            self.lowest = min(self.lowest, float(value.min()))
+        return value
+
+
+@pytest.mark.parametrize("name", [*PROVEN, *NOT_PROVEN])
+def test_what_is_proven_holds_on_numbers(name: str) -> None:
+    function = PROVEN[name][0] if name in PROVEN else NOT_PROVEN[name]
+    graph_module = captured(Before(function), IMAGE)
+    analyse(graph_module)
+    checked = Checked(graph_module)
+    with torch.no_grad():
+        checked.run(3 * torch.randn(3, 4, 6, 6, generator=torch.Generator().manual_seed(0)))
+    assert checked.lowest >= 0
+
+
+def test_what_is_proven_of_a_network_holds_on_numbers(small_net: nn.Module) -> None:
     graph_module = captured(small_net, torch.zeros(2, 2, 8, 8))
     analyse(graph_module)
     values = record(graph_module, torch.randn(3, 2, 8, 8, generator=torch.Generator().manual_seed(0)))
     proven = [node for node in values if annotation_of(node).nonnegative]
     assert len(proven) >= 4
     assert all(float(values[node].min()) >= 0 for node in proven)
+
+
+class Scaled(nn.Module):
+    """``relu(x) * scale`` before a linear; the scale is positive when it is captured."""
+
+    def __init__(self, scale: nn.Parameter | Tensor, *, persistent: bool = True) -> None:
+        super().__init__()
+        if isinstance(scale, nn.Parameter):
+            self.scale = scale
+        else:
+            self.register_buffer("scale", scale, persistent=persistent)
+        self.linear = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(F.relu(x) * self.scale)
+
+
+@pytest.mark.parametrize("scale", [nn.Parameter(torch.ones(6)), torch.ones(6)], ids=["trained", "loaded"])
+def test_nothing_is_proven_from_values_that_training_or_loading_changes(scale: Tensor) -> None:
+    sites, _ = analyse(captured(Scaled(scale), IMAGE))
+    assert sites[0].input_nonnegative == ""
+
+
+def test_a_buffer_that_is_never_saved_is_a_constant() -> None:
+    sites, _ = analyse(captured(Scaled(torch.ones(6), persistent=False), IMAGE))
+    assert sites[0].input_nonnegative == "product of relu, constant"

@@ -52,6 +52,7 @@ def test_it_goes(name: str) -> None:
 
 
 KEPT = {
+    "view": lambda x: x.view(torch.int32).float(),
     "to": lambda x: x.to(torch.float64),
     "pad": lambda x: F.pad(x, (0, 1)),
     "slice": lambda x: x[:, ::2],
@@ -63,6 +64,36 @@ KEPT = {
 @pytest.mark.parametrize("name", [name for name in KEPT if name != "dropout"])
 def test_it_stays(name: str) -> None:
     check_passes(Call(KEPT[name]), (X,), [remove_noops], before={name: 1}, after={name: 1})
+
+
+COPIES = {
+    "dtype": lambda x: x.to(torch.float32, copy=True),
+    "device": lambda x: x.to("cpu", copy=True),
+    "device and dtype": lambda x: x.to("cpu", torch.float32, copy=True),
+    "other": lambda x: x.to(x, copy=True),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copying_cast_stays_where_it_is_written(name: str) -> None:
+    def mutates(x: Tensor) -> Tensor:
+        given = x * 2
+        copy = COPIES[name](given)
+        copy.relu_()
+        return given + copy
+
+    graph_module, _ = check_passes(Call(mutates), (X,), [remove_noops], before={}, after={"relu_": 1})
+    copies = [node for node in graph_module.graph.nodes if node.name in ("to", "_to_copy")]
+    assert len(copies) == 1
+
+
+@pytest.mark.parametrize("arguments", [(), (torch.float32,), ("cpu", torch.float32)])
+def test_a_cast_to_another_memory_order_stays(arguments: tuple) -> None:
+    def reorders(x: Tensor) -> Tensor:
+        y = x.unsqueeze(1).expand(-1, 2, -1, -1).contiguous()
+        return y.to(*arguments, memory_format=torch.channels_last).permute(0, 2, 3, 1).view(-1, 2)
+
+    check_passes(Call(reorders), (X,), [remove_noops], before={"to": 1}, after={"to": 1})
 
 
 @pytest.mark.parametrize("function", [mutates_clone, mutates_original])

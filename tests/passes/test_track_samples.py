@@ -96,6 +96,7 @@ KNOWN = {
     ).reshape(-1, 4, 5, 6),
     "recurrence": lambda m, x: m.rnn(x.flatten(1, 2))[0] + m.rnn(x.flatten(0, 1))[0].reshape(-1, 24, 8),
     "last states": lambda m, x: torch.cat(m.rnn(x.flatten(1, 2))[1], -1)[0],
+    "larger of two": lambda m, x: torch.max(x, x.flip(1)) - torch.min(x.relu(), m.token[:, 0]),
     "one hot": lambda m, x: F.one_hot((x > 0).long(), 2) * 1.0,
 }
 
