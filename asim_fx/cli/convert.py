@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asim_fx.cli.bulk import is_pattern
 from asim_fx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 HELP = """Compile MODEL onto the hardware of SPEC, and show how each layer was mapped.
 
 MODEL is a timm name (resnet50), torchvision:NAME, pkg.module:factory, or
-a model that ships inside (asim:digits_resnet).
+a model that ships inside (asim:digits_resnet). A pattern, 'vit_*' or
+'torchvision:*', plans every model that it matches.
 SPEC is the name of a shipped spec (`asim-spec list`) or a path to YAML.
 
 Without -o everything runs and is reported, and nothing is written."""
@@ -76,6 +78,13 @@ def convert(
     ] = None,
     calib_split: Annotated[str, typer.Option(metavar="NAME", help="Its part to calibrate on.")] = "train",
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the noise, the die and random weights.")] = 0,
+    results_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="CSV with one row a model, for a pattern; a run goes on with it."
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Models of a pattern at a time.")] = 1,
 ) -> None:
     """Compile a model onto a hardware spec."""
     if dry_run and output is not None:
@@ -90,25 +99,38 @@ def convert(
     if device == "meta" and not dry_run:
         message = "on --device meta a model has no values: it can be planned, not converted"
         raise UsageError(message, hint="add --dry-run, or leave out --device")
+    bulk = is_pattern(model)
+    if bulk and (not dry_run or checkpoint is not None or report is not ReportFormat.TABLE):
+        message = "several models can only be planned: with --dry-run, and without --checkpoint or --report"
+        raise UsageError(message, hint="--results-file FILE keeps one row for each")
+    if results_file is not None and not bulk:
+        message = "--results-file is for several models; the report of one goes to stdout"
+        raise UsageError(message, hint="give a pattern such as 'vit_*' for MODEL, or --report csv")
     from asim_fx.cli.console import stages
 
-    with stages(total=9) as begin:
+    with stages(total=1) as begin:
         begin("importing torch")
         from asim_fx.cli.work.calibrating import calibrate_on, refuse_uncalibrated
         from asim_fx.cli.work.planning import ConversionOptions, ModelOptions, convert_model, plan_model
 
-        options = ModelOptions(
-            checkpoint=checkpoint,
-            pretrained=pretrained,
-            num_classes=num_classes,
-            input_size=input_size,
-            model_kwargs=tuple(model_kwargs or ()),
-            device=device,
-            seed=seed,
-        )
-        conversion = ConversionOptions(
-            overrides=tuple(set_ or ()), strict=strict, verify=verify, fold_batch_norm=fold_batch_norm
-        )
+    options = ModelOptions(
+        checkpoint=checkpoint,
+        pretrained=pretrained,
+        num_classes=num_classes,
+        input_size=input_size,
+        model_kwargs=tuple(model_kwargs or ()),
+        device=device,
+        seed=seed,
+    )
+    conversion = ConversionOptions(
+        overrides=tuple(set_ or ()), strict=strict, verify=verify, fold_batch_norm=fold_batch_norm
+    )
+    if bulk:
+        from asim_fx.cli.bulk import plan_many
+
+        plan_many(model, spec, options, conversion, results_file, jobs)
+        return
+    with stages(total=8) as begin:
         if dry_run:
             result = plan_model(model, spec, options, conversion, begin).report
         else:

@@ -9,6 +9,7 @@ from asim_fx.models.build import (
     parse_name,
     rebuild_model,
 )
+from asim_fx.models.names import matching_models
 from asim_fx.models.source import ModelSource
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "build_model",
     "find_aliases",
     "fit_data_config",
+    "matching_models",
     "parse_model_kwargs",
     "parse_name",
     "rebuild_model",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from asim_fx.models import BuiltModel
 
 _LARGE_PARAMETERS = 100 * 10**6
-_LARGE_MACS = 20 * 10**9
+_LARGE_MACS = 5 * 10**9
 """For one image. Beyond either, a plan is made without values: seconds instead of minutes."""
 
 
