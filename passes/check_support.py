@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch.fx import GraphModule
 
 from asim_fx.errors import PlanError, SpecError, SpecIssue
-from asim_fx.ir import OpSite, SitePlan, Target, annotate, iter_plans
+from asim_fx.ir import OpKind, OpSite, SitePlan, Target, annotate, iter_plans
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 from asim_fx.spec.checks import problems
 
@@ -58,6 +58,10 @@ def _notes(plan: SitePlan) -> tuple[str, ...]:
         notes.append("batch-dependent: samples cannot be followed to this site, so its noise depends on the batch")
     if plan.settings.scale == "sample" and not follows_samples(site):
         notes.append("batch-dependent: samples cannot be followed here, so `scale: sample` works as `dynamic`")
+    if site.kind is OpKind.CONV and not site.static_weight:
+        notes.append("its weight is computed from the input, so the arrays are written anew at each call")
+        if plan.settings.scale == "static":
+            notes.append("batch-dependent: the scale of its computed weight is `dynamic`")
     if plan.settings.vote.levels and plan.settings.vote.how == "mode" and plan.target is Target.ANALOG:
         notes.append("mode votes have a bias that adds up over cycles and tiles")
     return tuple(notes)

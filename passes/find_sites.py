@@ -54,8 +54,8 @@ def find_sites(graph_module: GraphModule, context: PassContext) -> bool:
         ``linear(x, blocks.0.mlp.fc1.weight, ...)`` becomes the site ``blocks.0.mlp.fc1`` (kind linear, k 192, n 768,
         197 vectors); the products of its attention become ``blocks.0.attn.qk`` and ``blocks.0.attn.av``.
 
-    A form that cannot be lowered (projected recurrent layers, weights computed from the input) is a site
-    too, with ``unsupported`` saying why.
+    A form that cannot be lowered (projected recurrent layers, a batch inside the stored matrix) is a site too, with
+    ``unsupported`` saying why.
     """
     graph = graph_module.graph
     dynamic = dynamic_nodes(graph)

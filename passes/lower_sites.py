@@ -90,8 +90,12 @@ def op_config(plan: SitePlan) -> OpConfig:
     if plan.bits is None:
         raise AssertionError(site.name)
     scale = _scale(plan)
-    # A weight is one tensor whatever the batch; CimMatmul wants both scales static or neither.
-    weight_scale = "tensor" if site.static_weight and not (scale == "static" and _is_matmul(site)) else scale
+    if scale == "static":
+        # Only CimMatmul has a calibrated scale for its stored operand.
+        weight_scale: Literal["tensor", "sample", "static"] = "static" if _is_matmul(site) else "tensor"
+    else:
+        # A weight is one tensor whatever the batch.
+        weight_scale = "tensor" if site.static_weight else scale
     if plan.tiles is None:
         step, read = site.k, ReadEffects(rows=site.k)
     else:

@@ -15,9 +15,10 @@ BITS = 8
 LEVELS = 2 ** (BITS - 1) - 1
 
 
-def fake_quantise(value: Tensor) -> Tensor:
+def fake_quantise(value: Tensor, *, signed: bool = True) -> Tensor:
+    levels = LEVELS if signed else 2**BITS - 1
     scale = value.abs().max() + 1e-7
-    return torch.round((value.abs() / scale).clamp(0, 1) * LEVELS).double() * value.sign() * scale.double() / LEVELS
+    return torch.round((value.abs() / scale).clamp(0, 1) * levels).double() * value.sign() * scale.double() / levels
 
 
 def check_form(
@@ -130,6 +131,60 @@ def test_reads_of_a_transposed_convolution_are_those_of_its_phases() -> None:
     (row,) = report.rows
     assert (row.k, row.n, row.vectors, row.row_tiles) == (900, 6, 16, 5)
     assert row.reads == 16 * 6 * 5 * 64
+
+
+class Conditional(nn.Module):
+    """CondConv: a weight for each sample, mixed from four, and the batch folded into the groups."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.routing = nn.Linear(4, 3)
+        self.weight = nn.Parameter(torch.randn(3, 6 * 2 * 9))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.convolve(x, self.routing(x.mean((2, 3))).sigmoid() @ self.weight)
+
+    def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
+        weight = weight.view(-1, 2, 3, 3)
+        result = F.conv2d(x.reshape(1, -1, *x.shape[2:]), weight, padding=1, groups=2 * x.shape[0])
+        return result.reshape(-1, 6, *x.shape[2:])
+
+    def reference(self, x: Tensor) -> Tensor:
+        routing = self.routing
+        given = F.linear(fake_quantise(x.mean((2, 3))), fake_quantise(routing.weight), routing.bias.double())
+        weight = fake_quantise(given.float().sigmoid(), signed=False) @ fake_quantise(self.weight)
+        return self.convolve(fake_quantise(x), fake_quantise(weight.float()))
+
+
+def test_convolution_with_computed_weights() -> None:
+    torch.manual_seed(0)
+    model = Conditional()
+    report = check_form(model, torch.randn(2, 4, 5, 7), model.reference)
+    row = next(row for row in report.rows if row.kind == "conv")
+    assert (row.k, row.n, row.groups, row.vectors, row.macs) == (18, 3, 2, 35, 35 * 18 * 6)
+    assert row.weights is None
+
+
+@pytest.mark.parametrize("scale", ["sample", "static"])
+def test_computed_weights_with_other_scales(scale: str) -> None:
+    torch.manual_seed(0)
+    model, images = Conditional(), torch.randn(4, 4, 5, 7)
+    converted = asim_fx.convert(model, asim_fx.load_spec("ideal", [f"defaults.scale={scale}"]), images)
+    asim_fx.calibrate(converted, [images])
+    with torch.no_grad():
+        actual, expected = converted(images), model(images)
+    assert float((actual - expected).abs().max()) < 0.02 * float(expected.abs().max())
+
+
+def test_noise_of_computed_weights_does_not_depend_on_the_batch() -> None:
+    torch.manual_seed(0)
+    images = torch.randn(4, 4, 5, 7)
+    spec = asim_fx.load_spec("generic-255x8b", ["defaults.scale=sample"])
+    converted = asim_fx.convert(Conditional(), spec, images)
+    with torch.no_grad():
+        whole = converted(images)
+        converted.reseed(0, first_sample=2)
+        torch.testing.assert_close(converted(images[2:3])[0], whole[2], rtol=1e-4, atol=1e-5)
 
 
 class Direct(nn.Module):

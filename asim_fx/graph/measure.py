@@ -12,7 +12,7 @@ from torch.fx import Node
 from asim_fx.graph.edit import argument, aten, packet_of, rank_of
 from asim_fx.graph.macs import node_macs
 from asim_fx.graph.recurrence import RECURRENCE
-from asim_fx.graph.symbolic import extent, hint, is_batched, numel_hint, per_image, shape_of, tensor_of
+from asim_fx.graph.symbolic import extent, hint, is_batched, numel_hint, per_image, shape_of, tensor_of, value_of
 from asim_fx.ir import ConvGeometry, OpKind, OpSite, annotation_of
 
 _CONVOLUTIONS = frozenset({aten.conv1d, aten.conv2d, aten.conv3d})
@@ -52,13 +52,22 @@ def _why_unsupported(node: Node, site: OpSite, *, static: bool) -> str:
     strange = sorted(str(dtype).removeprefix("torch.") for dtype in dtypes - _FLOATS)
     if strange:
         return f"its operands are {' and '.join(strange)}, not real floating-point numbers"
-    if site.kind in (OpKind.CONV, OpKind.LINEAR) and not static:
+    if site.kind is OpKind.LINEAR and not static:
         return "its weight is computed from the input"
+    if site.kind is OpKind.CONV and is_batched(shape_of(node.args[1])) and not _has_a_weight_a_sample(node):
+        return "the batch is part of the stored matrix"
     if site.kind is OpKind.CONV and rank_of(node.args[0]) != rank_of(node.args[1]):
         return "its input has no batch dimension"
     if packet_of(node) is aten.matmul and _batch_in_matrix(node, site):
         return "the batch is part of the stored matrix"
     return ""
+
+
+def _has_a_weight_a_sample(node: Node) -> bool:
+    """Whether a convolution's groups are those of all samples, each with a computed weight of its own."""
+    weight, groups = shape_of(node.args[1]), value_of(argument(node, 6, "groups", 1))
+    outputs, count = extent(weight[0]), extent(groups)
+    return not is_batched(weight[1:]) and None not in (outputs, count) and outputs.batched and count.batched  # type: ignore[union-attr]
 
 
 def _batch_in_matrix(node: Node, site: OpSite) -> bool:
@@ -69,13 +78,14 @@ def _batch_in_matrix(node: Node, site: OpSite) -> bool:
 
 def _convolution(node: Node, name: str, batch: int) -> OpSite:
     weight = [hint(dim) for dim in shape_of(node.args[1])]
-    groups = argument(node, 6, "groups", 1)
-    groups = hint(groups.meta["val"]) if isinstance(groups, Node) else int(groups)
+    count = value_of(argument(node, 6, "groups", 1))
+    groups = hint(count)
     taps = numel_hint(weight[2:])
     if packet_of(node) in _TRANSPOSED:
         k, n = weight[0] // groups * taps, weight[1]
     else:
         k, n = weight[1] * taps, weight[0] // groups
+    groups = groups // batch if is_batched([count]) else groups
     macs = node_macs(node) // batch
     return OpSite(
         name=name,

@@ -22,7 +22,8 @@ class CimConv(CimModule):
     Args:
         config: what is simulated.
         geometry: stride, padding and dilation along each spatial dimension.
-        groups: as in ``torch.nn.functional.conv2d``.
+        groups: as in ``torch.nn.functional.conv2d``, for one sample. Where each sample of a batch has a weight of its
+            own, the batch comes as one image with all their groups.
 
     Raises:
         UsageError: another number of spatial dimensions.
@@ -39,14 +40,15 @@ class CimConv(CimModule):
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None, rng: Tensor) -> Tensor:
         """Return the convolution of ``x`` (batch, channels, *spatial); ``rng`` is int64 [seed, first sample]."""
         geometry = self.geometry
+        groups = x.shape[1] // weight.shape[1]
         stride, dilation = list(geometry.stride), list(geometry.dilation)
         padding = [side for pair in geometry.padding for side in pair]
         if self.in_float:
             self._observe(self.input_scale, x, self.config.input, "input")
             padded = pad_spatial(x, padding)
-            return _FLOAT_CONVS[len(stride)](padded, weight, bias, stride, 0, dilation, self.groups)
+            return _FLOAT_CONVS[len(stride)](padded, weight, bias, stride, 0, dilation, groups)
         y: Tensor = torch.ops.asim.conv(
-            x, weight, rng, self.input_scale, self.config_text, stride, padding, dilation, self.groups
+            x, weight, rng, self.input_scale, self.config_text, stride, padding, dilation, groups
         )
         return y if bias is None else y + bias.view(-1, *[1] * len(stride))
 

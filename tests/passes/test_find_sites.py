@@ -179,9 +179,21 @@ class DynamicConv(nn.Module):
         return F.conv2d(x.reshape(1, -1, 6, 8), kernels, groups=kernels.shape[0]).reshape(-1, 4, 6, 8)
 
 
+def test_a_convolution_with_a_weight_for_each_sample_counts_the_groups_of_one() -> None:
+    site = sites_of(DynamicConv(), IMAGE)["conv_0"]
+    assert (site.k, site.n, site.groups, site.vectors) == (1, 1, 4, 48)
+    assert not site.static_weight
+    assert not site.unsupported
+
+
+class BatchInOutputs(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x[:1], x.mean((2, 3)).reshape(-1, 4, 1, 1)).reshape(-1, 1, 6, 8)
+
+
 UNSUPPORTED = {
     "lstm": (nn.Sequential(nn.LSTM(8, 4, proj_size=2, batch_first=True)), TOKENS, "0", "lstm with packed sequences"),
-    "dynamic convolution": (DynamicConv(), IMAGE, "conv_0", "computed from the input"),
+    "batch in the outputs": (BatchInOutputs(), IMAGE, "conv_0", "batch is part of the stored matrix"),
     "complex": (nn.Sequential(nn.Linear(8, 2)).to(torch.complex64), TOKENS.to(torch.complex64), "0", "complex64"),
 }
 
