@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -23,6 +24,14 @@ def pad_spatial(value: Tensor, padding: Sequence[int]) -> Tensor:
         return value
     pairs = [padding[2 * axis : 2 * axis + 2] for axis in range(len(padding) // 2)]
     return F.pad(value, [side for pair in reversed(pairs) for side in pair])
+
+
+def _lines(windows: Tensor, lines: slice, extents: Sequence[int]) -> Tensor:
+    """Return the windows of a run of lines; a line holds all positions that differ in the last dimension alone."""
+    if len(extents) == 1:
+        return windows[:, :, lines]
+    numbers = torch.arange(lines.start, lines.stop, device=windows.device)
+    return windows[(slice(None), slice(None), *torch.unravel_index(numbers, tuple(extents)))]
 
 
 def conv_reduction(
@@ -69,14 +78,15 @@ def conv_reduction(
             *(steps[2 + d] * dilation[d] for d in range(dims)),
         ),
     )
-    grain = math.prod(extents[1:])
+    # Memory stays bounded where one step along the first dimension is many positions.
+    grain = extents[-1] if dims > 1 else 1
 
     def arrange(flat: Tensor) -> Tensor:
         return flat.view(groups, outputs, length).transpose(1, 2)
 
     def block_of(block: Block) -> Tensor:
         lines = slice(block.positions.start // grain, block.positions.stop // grain)
-        part = windows[block.groups, block.samples, lines]
+        part = _lines(windows[block.groups, block.samples], lines, extents[: max(1, dims - 1)])
         return part.reshape(part.shape[0], -1, length)
 
     return Reduction(

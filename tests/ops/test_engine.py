@@ -199,3 +199,19 @@ def test_votes_and_hybrid_levels_together() -> None:
 def test_nothing_gives_nothing() -> None:
     config = make_config(adc_bits=4, random_percent_fs=1.0)
     assert linear_sums(torch.zeros(0, 9), torch.ones(3, 9), config).shape == (0, 3)
+
+
+def test_blocks_of_a_volume_are_lines() -> None:
+    x, w = codes((2, 3, 4, 5, 6), 4, False, 0), codes((5, 3, 2, 2, 3), 4, True, 1)
+    reduction = conv_reduction(x, w, [1, 2, 1], [0, 1, 1, 0, 0, 0], [1, 1, 1], 1)
+    expected = torch.nn.functional.conv3d(torch.nn.functional.pad(x, (0, 0, 1, 0, 0, 1)), w, stride=(1, 2, 1)).double()
+    assert reduction.positions == 4 * 3 * 4
+    for vectors in (1, 9, 10**6):
+        largest = max(
+            block.positions.stop - block.positions.start for _, part in reduction.blocks(vectors) for block in part
+        )
+        assert largest == min(max(4, vectors // 4 * 4), 48)
+    config = make_config(rows=1000, input_bits=4, weight_bits=4, signed=False)
+    for working_bytes in (1, 2**14, 2**26):
+        sums = simulate(reduction, config, Seed(0), working_bytes=working_bytes)
+        assert torch.equal(sums.view(reduction.shape), expected)
