@@ -118,6 +118,8 @@ class OpSite:
         weight_layout: the same of a stored operand that is an activation.
         aliases: selectors such as ``@first_conv`` that name this site.
         unsupported: why this form cannot be lowered, or the empty string.
+        example_macs: multiply-accumulates of the whole batch that the model was captured with: ``macs`` times its size,
+            or ``macs`` alone where no operand depends on an image.
     """
 
     name: str
@@ -142,6 +144,7 @@ class OpSite:
     weight_layout: BatchLayout | None = None
     aliases: frozenset[str] = frozenset()
     unsupported: str = ""
+    example_macs: int = 0
 
     @property
     def label(self) -> str:

@@ -106,11 +106,19 @@ def _rewrite_sum_of_product(graph: Graph, node: Node, dynamic: frozenset[Node]) 
 
 
 def _rewrite_linear(graph: Graph, node: Node, dynamic: frozenset[Node]) -> Node | None:
+    """Give a weight that is computed, or a single row, its plain form."""
     weight, bias = node.args[1], argument(node, 2, "bias")
-    if weight not in dynamic or rank_of(weight) != 2:
+    if rank_of(weight) == 1 and weight not in dynamic:
+        row = call_op(graph, aten.unsqueeze.default, (weight, 0), like=node)
+        column = call_op(graph, aten.linear.default, (node.args[0], row), like=node)
+        product = call_op(graph, aten.squeeze.dim, (column, -1), like=node)
+    elif weight in dynamic:
+        turned = weight
+        if rank_of(weight) == 2:
+            turned = call_op(graph, aten.transpose.int, (weight, 0, 1), like=node)
+        product = matmul(graph, node.args[0], turned, like=node, dynamic=dynamic)
+    else:
         return None
-    turned = call_op(graph, aten.transpose.int, (weight, 0, 1), like=node)
-    product = matmul(graph, node.args[0], turned, like=node, dynamic=dynamic)
     return product if bias is None else call_op(graph, aten.add.Tensor, (product, bias), like=node)
 
 
@@ -121,6 +129,9 @@ def _rewrite_einsum(graph: Graph, node: Node, dynamic: frozenset[Node]) -> Node 
         return None
     shapes = [shape_of(operand) for operand in operands]
     labels = einsum_labels(str(equation), [len(shape) for shape in shapes])
+    if labels is not None and operands[0] not in dynamic and operands[1] in dynamic:
+        # What is constant is the weight, wherever it stands.
+        operands, shapes, labels = operands[::-1], shapes[::-1], [labels[1], labels[0], labels[2]]
     if labels is None or not _sizes_agree(labels, shapes):
         return None
     first_labels, second_labels, result_labels = labels

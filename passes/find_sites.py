@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from torch.fx import Graph, GraphModule, Node
 
-from asim_fx.graph.edit import dynamic_nodes, packet_of
-from asim_fx.graph.macs import aten, node_macs
+from asim_fx.graph.edit import aten, dynamic_nodes, packet_of
+from asim_fx.graph.macs import node_macs
 from asim_fx.graph.measure import measure_site
 from asim_fx.graph.names import name_sites
 from asim_fx.ir import OpKind, OpSite, annotate, iter_sites

@@ -11,8 +11,8 @@ from torch.fx import Graph, GraphModule, Node
 from torch.fx.node import map_arg
 
 from asim_fx.graph.constants import constant_nodes
-from asim_fx.graph.edit import fetch, free_name, get_tensor, owner_of, packet_of, storage_of, store, written_args
-from asim_fx.graph.macs import aten, node_macs
+from asim_fx.graph.edit import aten, fetch, free_name, get_tensor, owner_of, packet_of, storage_of, store, written_args
+from asim_fx.graph.macs import node_macs
 from asim_fx.graph.recurrence import RECURRENCE
 from asim_fx.graph.symbolic import numel_hint, tensor_of
 from asim_fx.pipeline import Fact, FoldedOp, PassContext, graph_pass

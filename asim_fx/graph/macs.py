@@ -19,10 +19,12 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from asim_fx.graph.edit import aten, fetch
 from asim_fx.graph.recurrence import RECURRENCE
 from asim_fx.graph.symbolic import Dim, hint, numel_hint, shape_of, value_of
 
-aten = torch.ops.aten
+RECURRENT_LAYERS = frozenset({aten.lstm, aten.gru, aten.rnn_tanh, aten.rnn_relu})
+RECURRENT_CELLS = frozenset({aten.lstm_cell, aten.gru_cell, aten.rnn_tanh_cell, aten.rnn_relu_cell})
 
 
 def node_macs(node: Node) -> int:
@@ -56,16 +58,9 @@ def _regions(graph_module: GraphModule, node: Node) -> Iterator[GraphModule]:
         return
     for argument in node.all_input_nodes:
         if argument.op == "get_attr":
-            held = _fetch(graph_module, str(argument.target))
+            held = fetch(graph_module, str(argument.target))
             if isinstance(held, GraphModule):
                 yield held
-
-
-def _fetch(root: nn.Module, path: str) -> Any:
-    held: Any = root
-    for part in path.split("."):
-        held = getattr(held, part)
-    return held
 
 
 def _numel(node: Any) -> int:
@@ -95,6 +90,11 @@ def _product(first: int) -> Callable[[Node], int]:
         return _numel(node) * hint(shape_of(node.args[first])[-1])
 
     return formula
+
+
+def _bilinear(node: Node) -> int:
+    """Every pair of the two inputs' elements meets every output once."""
+    return _numel(node) * numel_hint(shape_of(node.args[2])[1:])
 
 
 def _attention(node: Node) -> int:
@@ -211,21 +211,15 @@ _FORMULAS: dict[Any, Callable[[Node], int]] = {
     aten.baddbmm: _product(1),
     aten.einsum: _einsum,
     aten.scaled_dot_product_attention: _attention,
-    aten.lstm: _recurrent,
-    aten.gru: _recurrent,
-    aten.rnn_tanh: _recurrent,
-    aten.rnn_relu: _recurrent,
+    aten.bilinear: _bilinear,
+    **dict.fromkeys(RECURRENT_LAYERS, _recurrent),
     RECURRENCE: _recurrence,
-    aten.lstm_cell: _cell,
-    aten.gru_cell: _cell,
-    aten.rnn_tanh_cell: _cell,
-    aten.rnn_relu_cell: _cell,
+    **dict.fromkeys(RECURRENT_CELLS, _cell),
 }
 
 _COUNTED_BY_DISPATCH = {
     aten.tensordot,
     aten.inner,
-    aten.bilinear,
     aten.linalg_multi_dot,
     aten.chain_matmul,
     aten.affine_grid_generator,
@@ -266,12 +260,16 @@ def eager_reference() -> Iterator[None]:
 class _FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up torch's own flop formulas over what is dispatched; recurrent layers and vector products beside them."""
 
+    supports_higher_order_operators = True
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.flops = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
+        if isinstance(func, torch._ops.HigherOrderOperator):
+            return result  # Control flow stays in float: what multiplies inside it is no site, and is not counted.
         packet = func.overloadpacket
         if packet in _EXTRA_FLOPS:
             self.flops += _EXTRA_FLOPS[packet](*args)
@@ -292,9 +290,21 @@ def _vector_flops(matrix: Tensor, *_: Any) -> int:
     return 2 * matrix.numel()
 
 
+def _trilinear_flops(*args: Any) -> int:
+    """Flops of the sum over products of three operands that are broadcast to one shape."""
+    shapes = []
+    for operand, new_axes in zip(args[:3], args[3:6], strict=True):
+        shape = list(operand.shape)
+        for axis in sorted(new_axes):
+            shape.insert(axis, 1)
+        shapes.append(shape)
+    return 2 * math.prod(torch.broadcast_shapes(*shapes))
+
+
 _EXTRA_FLOPS: dict[Any, Callable[..., int]] = {
     aten.mkldnn_rnn_layer: _fused_layer_flops,
     aten._cudnn_rnn: _fused_layer_flops,
     aten.mv: _vector_flops,
     aten.dot: _vector_flops,
+    aten._trilinear: _trilinear_flops,
 }

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 from torch.fx import Node
+from torch.utils import _pytree as pytree
 
 from asim_fx.graph.edit import argument, aten, packet_of, rank_of
-from asim_fx.graph.macs import node_macs
+from asim_fx.graph.macs import RECURRENT_CELLS, RECURRENT_LAYERS, node_macs
 from asim_fx.graph.recurrence import RECURRENCE
 from asim_fx.graph.symbolic import extent, hint, is_batched, numel_hint, per_image, shape_of, tensor_of, value_of
 from asim_fx.ir import ConvGeometry, OpKind, OpSite, annotation_of
@@ -28,7 +29,7 @@ def measure_site(node: Node, name: str, module: str, dynamic: frozenset[Node], b
         name: its site's name.
         module: the module that makes the call.
         dynamic: the nodes that depend on the model's input.
-        batch: size of the example's batch; counts are divided by it.
+        batch: size of the example's batch; counts are divided by it where an operand holds the batch.
     """
     packet = packet_of(node)
     if packet in _CONVOLUTIONS | _TRANSPOSED:
@@ -41,10 +42,17 @@ def measure_site(node: Node, name: str, module: str, dynamic: frozenset[Node], b
         site = _product(node, name, batch)
     else:
         site = _other(node, name, batch)
-    stored = node.args[0] if site.kind is OpKind.QK else node.args[1]
+    stored = node.args[0] if site.kind is OpKind.QK else node.args[2 if packet is aten.bilinear else 1]
     static = isinstance(stored, Node) and stored not in dynamic
     unsupported = site.unsupported or _why_unsupported(node, site, static=static)
-    return replace(site, module=module, static_weight=static, unsupported=unsupported)
+    return replace(site, module=module, static_weight=static, unsupported=unsupported, example_macs=node_macs(node))
+
+
+def _macs_of_one_image(node: Node, batch: int) -> int:
+    """Return the multiply-accumulates for one image; all of them where no operand belongs to any image."""
+    values = pytree.tree_leaves([each.meta.get("val") for each in (node, *node.all_input_nodes)])
+    depends = any(isinstance(value, torch.Tensor) and is_batched(value.shape) for value in values)
+    return node_macs(node) // batch if depends else node_macs(node)
 
 
 def _why_unsupported(node: Node, site: OpSite, *, static: bool) -> str:
@@ -86,7 +94,7 @@ def _convolution(node: Node, name: str, batch: int) -> OpSite:
     else:
         k, n = weight[1] * taps, weight[0] // groups
     groups = groups // batch if is_batched([count]) else groups
-    macs = node_macs(node) // batch
+    macs = _macs_of_one_image(node, batch)
     return OpSite(
         name=name,
         kind=OpKind.CONV,
@@ -140,7 +148,7 @@ def _each(value: Any, count: int) -> tuple[int, ...]:
 def _linear(node: Node, name: str, batch: int) -> OpSite:
     weight = shape_of(node.args[1])
     k, n = hint(weight[-1]), hint(weight[0]) if len(weight) > 1 else 1
-    macs = node_macs(node) // batch
+    macs = _macs_of_one_image(node, batch)
     return OpSite(
         name=name,
         kind=OpKind.LINEAR,
@@ -159,7 +167,7 @@ def _linear(node: Node, name: str, batch: int) -> OpSite:
 def _recurrence(node: Node, name: str, batch: int) -> OpSite:
     """A linear whose streamed vectors are the hidden states of all steps."""
     weight, gates, output = shape_of(node.args[1]), shape_of(node.args[3]), tuple(node.meta["val"][0].shape)
-    macs = node_macs(node) // batch
+    macs = _macs_of_one_image(node, batch)
     return OpSite(
         name=name,
         kind=OpKind.LINEAR,
@@ -183,7 +191,7 @@ def _product(node: Node, name: str, batch: int) -> OpSite:
     k, n = hint(first[-1]), hint(result[-2] if role == "qk" else result[-1])
     matrices = numel_hint(stored[:-2])
     groups = matrices // batch if is_batched(stored[:-2]) else matrices
-    macs = node_macs(node) // batch
+    macs = _macs_of_one_image(node, batch)
     return OpSite(
         name=name,
         kind=OpKind(role) if role else OpKind.MATMUL,
@@ -199,10 +207,6 @@ def _product(node: Node, name: str, batch: int) -> OpSite:
     )
 
 
-_RECURRENT = frozenset({aten.lstm, aten.gru, aten.rnn_tanh, aten.rnn_relu})
-_CELLS = frozenset({aten.lstm_cell, aten.gru_cell, aten.rnn_tanh_cell, aten.rnn_relu_cell})
-
-
 def _other(node: Node, name: str, batch: int) -> OpSite:
     """Describe a form that is counted but not lowered: as one matrix that does all its multiplies."""
     packet = packet_of(node)
@@ -212,11 +216,14 @@ def _other(node: Node, name: str, batch: int) -> OpSite:
     weight = operands[min(1, len(operands) - 1)]
     if packet in (aten.convolution, aten._convolution):
         kind, reason = OpKind.CONV, f"convolutions written as {word} are not lowered"
-    elif packet in _RECURRENT | _CELLS:
+    elif packet is aten.bilinear:
+        kind, reason = OpKind.LINEAR, "bilinear layers, which multiply their inputs with each other, are not lowered"
+        weight = node.args[2]
+    elif packet in RECURRENT_LAYERS | RECURRENT_CELLS:
         kind, reason = OpKind.LINEAR, f"{word} with packed sequences, projections or dropout is not lowered"
         weight = next(leaf for leaf in operands if leaf.op == "get_attr" and leaf.meta["val"].ndim == 2)
     shape = shape_of(weight)
-    macs = node_macs(node) // batch
+    macs = _macs_of_one_image(node, batch)
     k, n = _matrix(packet, shape, node)
     result = node.meta["val"]
     result = result[0] if isinstance(result, Sequence) else result
@@ -237,6 +244,8 @@ def _other(node: Node, name: str, batch: int) -> OpSite:
 
 
 def _matrix(packet: Any, shape: Sequence[Any], node: Node) -> tuple[int, int]:
-    if packet in _RECURRENT | _CELLS:
+    if packet in RECURRENT_LAYERS | RECURRENT_CELLS:
         return hint(shape[1]), hint(shape[0])
+    if packet is aten.bilinear:
+        return numel_hint(shape[1:]), hint(shape[0])
     return hint(shape[-1]), numel_hint(shape[:-1])

@@ -22,6 +22,17 @@ class Call(nn.Module):
         return self.function(*args)
 
 
+class Pair(nn.Module):
+    """A module of two inputs, given the same one twice."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x, x)
+
+
 BY_HAND = {
     "conv2d": (nn.Conv2d(6, 4, 3, padding=1), (X,), 2 * 4 * 64 * 6 * 9),
     "padding counts": (nn.Conv2d(6, 4, 3, padding=2), (X,), 2 * 4 * 100 * 6 * 9),
@@ -37,6 +48,7 @@ BY_HAND = {
     "einsum": (Call(lambda x: torch.einsum("bchw,bkhw->bck", x, x)), (X,), 2 * 6 * 6 * 64),
     "einsum sums lone labels first": (Call(lambda x: torch.einsum("bchw,bkh->bck", x, x[..., 0])), (X,), 2 * 6 * 6 * 8),
     "elementwise einsum": (Call(lambda x: torch.einsum("bchw,bc->bchw", x, x[..., 0, 0])), (X,), 0),
+    "bilinear": (nn.Sequential(Pair(nn.Bilinear(8, 8, 5))), (X,), 2 * 6 * 8 * 8 * 8 * 5),
     "sdpa": (Call(lambda x: F.scaled_dot_product_attention(x, x, x)), (X,), 2 * 6 * 2 * 8 * 8 * 8),
     "lstm without bias": (nn.LSTM(8, 5, bias=False, batch_first=True), (X[:, 0],), 2 * 8 * 20 * (8 + 5)),
     "lstm": (nn.LSTM(8, 5, 2, bidirectional=True, batch_first=True), (X[:, 0],), 2 * 8 * 2 * 20 * (8 + 5 + 10 + 5)),
@@ -82,3 +94,11 @@ def test_products_inside_a_region_are_counted() -> None:
 )
 def test_einsum_labels(equation: str, ranks: list[int], expected: list[str] | None) -> None:
     assert einsum_labels(equation, ranks) == expected
+
+
+def test_what_multiplies_inside_control_flow_is_not_counted() -> None:
+    class Condition(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cond(x.sum() > 0, lambda x: x @ x, lambda x: x * 2, (x @ x,))
+
+    assert count_eager_macs(Condition(), (torch.ones(4, 4),)) == 64

@@ -62,6 +62,18 @@ CASES = {
         (A, B),
         {"linear": 1, "matmul": 0, "einsum": 0},
     ),
+    "weight first": (
+        lambda m, a, b: torch.einsum("kd,bnd->bnk", m.weight, a),
+        (A, B),
+        {"linear": 1, "matmul": 0, "einsum": 0},
+    ),
+    "weight of heads first": (
+        lambda m, a, b: torch.einsum("dhk,bnd->bhnk", m.weight.reshape(4, 2, 3), a),
+        (A, B),
+        {"matmul": 1, "einsum": 0},
+    ),
+    "weight of one row": (lambda m, a, b: F.linear(a, m.weight[0], m.bias[0]), (A, B), {"linear": 1, "add": 1}),
+    "computed weight of one row": (lambda m, a, b: F.linear(a, b[0, :, 0]), (A, B), {"linear": 0, "matmul": 1}),
     "batch among rows": (
         lambda m, a, b: torch.einsum("bnd,nd->bn", a, m.weight[:3]),
         (A, B),

@@ -19,7 +19,7 @@ TOKENS = torch.zeros(2, 5, 8)
 def sites_of(model: nn.Module, *inputs: Tensor, **context: object) -> dict[str, OpSite]:
     found = capture(model, inputs)
     sites, ran = analyse(found.graph_module, **context)
-    assert found.eager_macs == found.batch * sum(site.macs for site in sites) + sum(op.macs for op in ran.log.folded)
+    assert found.eager_macs == sum(site.example_macs for site in sites) + sum(op.macs for op in ran.log.folded)
     for site in sites:
         if not site.unsupported:
             assert site.macs == site.groups * site.vectors * site.k * site.n
@@ -191,7 +191,65 @@ class BatchInOutputs(nn.Module):
         return F.conv2d(x[:1], x.mean((2, 3)).reshape(-1, 4, 1, 1)).reshape(-1, 1, 6, 8)
 
 
+class Beside(nn.Module):
+    """One linear of the images, another of a tensor that no image is part of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image = nn.Linear(8, 4)
+        self.anchor = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        anchors = self.anchor(torch.arange(56.0).view(7, 8) * torch.rand(7, 8))
+        return self.image(x) @ anchors.T
+
+
+def test_what_belongs_to_no_image_is_counted_whole() -> None:
+    sites = sites_of(Beside(), TOKENS[:, 0])
+    assert (sites["anchor"].vectors, sites["anchor"].macs, sites["anchor"].example_macs) == (7, 7 * 32, 7 * 32)
+    assert (sites["image"].vectors, sites["image"].macs, sites["image"].example_macs) == (1, 32, 2 * 32)
+
+
+class Rows(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight)
+
+
+def test_a_weight_of_one_dimension_is_a_matrix_of_one_row() -> None:
+    (site,) = sites_of(nn.Sequential(Rows()), TOKENS).values()
+    assert (site.name, site.kind, site.k, site.n, site.vectors) == ("0", OpKind.LINEAR, 8, 1, 5)
+    assert not site.unsupported
+
+
+class NamedLikeItsProduct(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.qk, self.v = nn.Linear(8, 16), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k = self.qk(x).chunk(2, -1)
+        return (q @ k.mT).softmax(-1) @ self.v(x)
+
+
+def test_a_product_never_takes_the_name_of_a_layer() -> None:
+    assert list(sites_of(NamedLikeItsProduct(), TOKENS)) == ["qk", "qk_product", "v", "av"]
+
+
+class Pairwise(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pair = nn.Bilinear(8, 8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pair(x, x * 2)
+
+
 UNSUPPORTED = {
+    "bilinear": (Pairwise(), TOKENS, "pair", "bilinear layers"),
     "lstm": (nn.Sequential(nn.LSTM(8, 4, proj_size=2, batch_first=True)), TOKENS, "0", "lstm with packed sequences"),
     "batch in the outputs": (BatchInOutputs(), IMAGE, "conv_0", "batch is part of the stored matrix"),
     "complex": (nn.Sequential(nn.Linear(8, 2)).to(torch.complex64), TOKENS.to(torch.complex64), "0", "complex64"),
