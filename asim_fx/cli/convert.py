@@ -80,9 +80,7 @@ def convert(
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the noise, the die and random weights.")] = 0,
     results_file: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="CSV with one row a model, for a pattern; a run goes on with it."
-        ),
+        typer.Option(metavar="FILE", help="CSV with one row a model, for a pattern; a run goes on with it."),
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Models of a pattern at a time.")] = 1,
 ) -> None:
