@@ -186,7 +186,7 @@ def _dispatched(node: Node) -> int:
         return hint(value) if isinstance(value, torch.SymInt) else value
 
     args, kwargs = pytree.tree_map(to_meta, (node.args, dict(node.kwargs)))
-    with torch.no_grad(), _FlopCounter() as counter:
+    with torch.no_grad(), FlopCounter() as counter:
         node.target(*args, **kwargs)  # type: ignore[operator]
     return int(counter.flops) // 2
 
@@ -240,7 +240,7 @@ def count_eager_macs(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[st
 
 def run_and_count(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None) -> tuple[Any, int]:
     """Return the model's result and the multiply-accumulates dispatched for it."""
-    with torch.no_grad(), eager_reference(), _FlopCounter() as counter:
+    with torch.no_grad(), eager_reference(), FlopCounter() as counter:
         result = model(*args, **dict(kwargs or {}))
     return result, counter.flops // 2
 
@@ -257,8 +257,12 @@ def eager_reference() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast_path)
 
 
-class _FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up torch's own flop formulas over what is dispatched; recurrent layers and vector products beside them."""
+class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up torch's own flop formulas over what is dispatched; recurrent layers and vector products beside them.
+
+    Attributes:
+        flops: so far; two for each multiply-accumulate.
+    """
 
     supports_higher_order_operators = True
 
@@ -298,7 +302,7 @@ def _trilinear_flops(*args: Any) -> int:
         for axis in sorted(new_axes):
             shape.insert(axis, 1)
         shapes.append(shape)
-    return 2 * math.prod(torch.broadcast_shapes(*shapes))
+    return 2 * math.prod(torch.broadcast_shapes(*shapes))  # type: ignore[no-untyped-call]
 
 
 _EXTRA_FLOPS: dict[Any, Callable[..., int]] = {

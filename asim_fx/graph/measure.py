@@ -218,7 +218,7 @@ def _other(node: Node, name: str, batch: int) -> OpSite:
         kind, reason = OpKind.CONV, f"convolutions written as {word} are not lowered"
     elif packet is aten.bilinear:
         kind, reason = OpKind.LINEAR, "bilinear layers, which multiply their inputs with each other, are not lowered"
-        weight = node.args[2]
+        weight = next(leaf for leaf in operands if leaf is node.args[2])
     elif packet in RECURRENT_LAYERS | RECURRENT_CELLS:
         kind, reason = OpKind.LINEAR, f"{word} with packed sequences, projections or dropout is not lowered"
         weight = next(leaf for leaf in operands if leaf.op == "get_attr" and leaf.meta["val"].ndim == 2)

@@ -31,7 +31,8 @@ def _lines(windows: Tensor, lines: slice, extents: Sequence[int]) -> Tensor:
     if len(extents) == 1:
         return windows[:, :, lines]
     numbers = torch.arange(lines.start, lines.stop, device=windows.device)
-    return windows[(slice(None), slice(None), *torch.unravel_index(numbers, tuple(extents)))]
+    at: tuple[slice | Tensor, ...] = (slice(None), slice(None), *torch.unravel_index(numbers, tuple(extents)))
+    return windows[at]
 
 
 def conv_reduction(
