@@ -63,6 +63,9 @@ def _single(command: object, text: str) -> typer.Typer:
 def _run(app: typer.Typer, name: str) -> None:
     """Run an app; end the process with one of the documented exit codes and never with a traceback for bad input."""
     app.pretty_exceptions_enable = False
+    # Torch's threads wait for one another by spinning unless told before it is imported; on a machine with other work
+    # that makes a command take several times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app(prog_name=name)
     except AsimError as error:
