@@ -16,6 +16,7 @@ from asim_fx.passes.mark_attention import mark_attention
 from asim_fx.passes.partition_hybrid import partition_hybrid
 from asim_fx.passes.remove_noops import remove_noops
 from asim_fx.passes.resolve_rules import resolve_rules
+from asim_fx.passes.split_einsums import split_einsums
 from asim_fx.passes.tile_arrays import tile_arrays
 from asim_fx.passes.track_samples import track_samples
 from asim_fx.passes.verify_graph import verify_graph
@@ -26,6 +27,7 @@ ANALYSIS_PIPELINE = (
     inline_regions,
     decompose_attention,
     decompose_recurrence,
+    split_einsums,
     canonicalize_matmuls,
     mark_attention,
     remove_noops,

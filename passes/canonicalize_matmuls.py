@@ -23,7 +23,8 @@ def canonicalize_matmuls(graph_module: GraphModule, context: PassContext) -> boo
         ``einsum("bhid,bhjd->bhij", q, k)`` becomes ``matmul(q, permute(k, [0, 1, 3, 2]))``;
         ``linear(x, w)`` with a computed weight becomes ``matmul(x, transpose(w, 0, 1))``.
 
-    An einsum with a repeated label, broadcast sizes or three operands stays, and becomes a site that cannot be lowered.
+    An einsum with a repeated label or broadcast sizes stays, and becomes a site that cannot be lowered; one of more
+    operands is split before, by ``split_einsums``.
     """
     graph = graph_module.graph
     dynamic = dynamic_nodes(graph)

@@ -187,6 +187,29 @@ def test_noise_of_computed_weights_does_not_depend_on_the_batch() -> None:
         torch.testing.assert_close(converted(images[2:3])[0], whole[2], rtol=1e-4, atol=1e-5)
 
 
+class Bilinear(nn.Module):
+    """Three operands: what the first two give, an activation, meets the third."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mixing = nn.Parameter(torch.randn(5, 7))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.einsum("bid,de,bje->bij", x[..., :5], self.mixing, x)
+
+
+def test_einsum_of_three_operands() -> None:
+    torch.manual_seed(0)
+    model = Bilinear()
+
+    def reference(x: Tensor) -> Tensor:
+        mixed = (fake_quantise(x[..., :5]) @ fake_quantise(model.mixing)).float()
+        return fake_quantise(mixed) @ fake_quantise(x).mT
+
+    report = check_form(model, torch.randn(2, 3, 7), reference)
+    assert [(row.name, row.macs) for row in report.rows] == [("mixing", 3 * 5 * 7), ("matmul_0", 3 * 7 * 3)]
+
+
 class Direct(nn.Module):
     """A parameter that is a site of its own: it has no module that the simulation could stand beside."""
 
