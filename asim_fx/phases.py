@@ -67,6 +67,7 @@ def transposed_extent(size: int, axis: int, geometry: ConvGeometry) -> int:
         axis: which spatial dimension.
         geometry: of a transposed convolution.
     """
+    assert geometry.output_padding is not None
     reach = geometry.dilation[axis] * (geometry.kernel[axis] - 1)
     cut = sum(geometry.padding[axis])
     return (size - 1) * geometry.stride[axis] - cut + reach + geometry.output_padding[axis] + 1

@@ -53,6 +53,7 @@ def _is_plain(node: Node) -> bool:
     x, weights, has_biases, layers = node.args[0], node.args[2], node.args[3], node.args[4]
     dropout, train, bidirectional, batch_first = node.args[5:9]
     assert isinstance(weights, Sequence)
+    assert isinstance(layers, int)
     is_projected = len(weights) != layers * (2 if bidirectional else 1) * (4 if has_biases else 2)
     drops = bool(train) and dropout != 0 and layers != 1
     return isinstance(shape_of(x)[1 if batch_first else 0], int) and not is_projected and not drops
@@ -66,6 +67,7 @@ def _layers(graph: Graph, node: Node, cell: str) -> list[Node]:
     states = initial if isinstance(initial, Sequence) else [initial]
     each = 4 if has_biases else 2
     assert isinstance(weights, Sequence)
+    assert isinstance(x, Node)
     value = call_op(graph, aten.transpose.int, (x, 0, 1), like=node) if batch_first else x
     last: list[list[Node]] = [[] for _ in states]
     for layer in range(int(layers)):  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ Cell = Callable[[Tensor, Tensor, Tensor, State], tuple[Tensor, State]]
 
 def _lstm(given: Tensor, recurrent: Tensor, hidden: Tensor, state: State) -> tuple[Tensor, State]:
     enter, forget, candidate, leave = (given + recurrent).chunk(4, -1)
+    assert state is not None
     state = torch.sigmoid(forget) * state + torch.sigmoid(enter) * torch.tanh(candidate)
     return torch.sigmoid(leave) * torch.tanh(state), state
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -46,17 +47,17 @@ def simulate_conv_transpose(
         reduction = conv_reduction(codes, taps.codes, ones, zeros, [axis.dilation for axis in phase.axes], groups)
         mine = _phase_config(config, number, phase, result[0, 0].numel())
         values = finish(reduction, streamed, taps, mine, seed, x.dtype)
-        result[(..., *(_outputs(axis, stride) for axis, stride in zip(phase.axes, geometry.stride, strict=True)))] = (
-            values
-        )
+        steps = zip(phase.axes, geometry.stride, strict=True)
+        place: list[Any] = [..., *(_outputs(axis, stride) for axis, stride in steps)]
+        result[tuple(place)] = values
     return result
 
 
 def taps_of(weight: Tensor, phase: Phase, groups: int) -> Tensor:
     """Return a phase's taps as the weight of an ordinary convolution, (outputs, channels / groups, *taps)."""
-    chosen = weight[(..., *(slice(axis.tap, None, axis.tap_step) for axis in phase.axes))]
-    flipped = chosen.flip([2 + axis for axis in range(len(phase.axes))])
-    by_group = flipped.unflatten(0, (groups, -1)).transpose(1, 2)
+    taps: list[Any] = [..., *(slice(axis.tap, None, axis.tap_step) for axis in phase.axes)]
+    flipped = weight[tuple(taps)].flip([2 + axis for axis in range(len(phase.axes))])
+    by_group = flipped.reshape(groups, -1, *flipped.shape[1:]).transpose(1, 2)
     return by_group.flatten(0, 1).contiguous()
 
 
