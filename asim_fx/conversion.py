@@ -184,7 +184,7 @@ def _check_macs(sites: Sequence[OpSite], context: PassContext, captured: Capture
     """Refuse a graph whose sites do not add up to what eager execution multiplies."""
     if captured.eager_macs is None:
         return
-    found = sum(site.macs for site in sites) * captured.batch + sum(op.macs for op in context.log.folded)
+    found = sum(site.example_macs for site in sites) + sum(op.macs for op in context.log.folded)
     if found != captured.eager_macs:
         message = (
             f"the sites found add up to {found:,} MACs at batch {captured.batch}; "
