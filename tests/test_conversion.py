@@ -188,3 +188,19 @@ def test_a_model_converts_in_inference_mode(small_net: nn.Module) -> None:
     with torch.inference_mode():
         converted = asim_fx.convert(small_net, "ideal", torch.randn(2, 2, 8, 8), verify=True)
         assert converted(torch.randn(3, 2, 8, 8)).shape == (3, 5)
+
+
+class Beside(nn.Module):
+    """Images beside a table that has no batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images, self.table = nn.Linear(8, 3), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+        return self.images(x), self.table(table)
+
+
+def test_an_input_without_a_batch_counts_whole() -> None:
+    converted = asim_fx.convert(Beside(), "ideal", (torch.randn(5, 8), torch.randn(7, 8)))
+    assert {row.name: row.macs for row in converted.report.rows} == {"images": 8 * 3, "table": 7 * 8 * 4}
