@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# Torch's threads spin while they wait, unless told before it is imported: slow where the machine has other work.
+os.environ["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
+
 import pytest
 import torch
 from hypothesis import settings
