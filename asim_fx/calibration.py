@@ -25,6 +25,7 @@ def calibrate(converted: ConvertedModel, batches: Iterable[Tensor | tuple[Any, .
 
     Raises:
         DataError: there is no batch.
+        InputError: a batch is not what the model takes.
     """
     sites = [site for site in converted.sites().values() if scales_of(site)]
     if not sites:
@@ -41,7 +42,9 @@ def calibrate(converted: ConvertedModel, batches: Iterable[Tensor | tuple[Any, .
     try:
         with torch.no_grad():
             for batch in batches:
-                converted.body(*(batch if isinstance(batch, tuple) else (batch,)))
+                inputs = batch if isinstance(batch, tuple) else (batch,)
+                converted.signature.check(inputs, {})
+                converted.body(*inputs)
                 seen += 1
         if not seen:
             message = "there is nothing to calibrate on: no batch was given"

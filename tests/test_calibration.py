@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 import asim_fx
 from asim_fx.calibration import uncalibrated_sites
-from asim_fx.errors import DataError, NumericsError
+from asim_fx.errors import DataError, InputError, NumericsError
 
 STATIC = ["defaults.scale=static"]
 
@@ -51,7 +51,7 @@ def test_a_calibration_that_fails_changes_nothing(converted: asim_fx.ConvertedMo
     expected = converted(images)
     with pytest.raises(DataError):
         asim_fx.calibrate(converted, [])
-    with pytest.raises(RuntimeError):
+    with pytest.raises(InputError):
         asim_fx.calibrate(converted, [2 * images, torch.zeros(3)])
     assert torch.equal(converted(images), expected)
 
