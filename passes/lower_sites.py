@@ -38,7 +38,7 @@ def lower_sites(graph_module: GraphModule, context: PassContext) -> bool:
     with graph.inserting_before(next(node for node in graph.nodes if node.op != "placeholder")):
         rng = graph.get_attr(RNG)
     for node, plan in plans:
-        target = _module_name(graph_module, plan)
+        target = _module_name(graph_module, plan, context.prefix)
         graph_module.add_submodule(target, _module(node, plan))
         with graph.inserting_after(node):
             call = graph.call_module(target, (*_operands(node, plan), rng))
@@ -48,11 +48,13 @@ def lower_sites(graph_module: GraphModule, context: PassContext) -> bool:
     return True
 
 
-def _module_name(graph_module: GraphModule, plan: SitePlan) -> str:
+def _module_name(graph_module: GraphModule, plan: SitePlan, prefix: str) -> str:
     """Return ``<name>.cim``, or ``<name>_cim`` where the name is a parameter's own and can have nothing below it."""
-    name = plan.site.name
-    is_tensor = has_path(graph_module, name) and not isinstance(fetch(graph_module, name), nn.Module)
+    name = plan.site.name.removeprefix(prefix).removeprefix(".")
     call = f"_{plan.site.call}" if plan.site.call else ""
+    if not name:
+        return f"cim{call}"
+    is_tensor = has_path(graph_module, name) and not isinstance(fetch(graph_module, name), nn.Module)
     return f"{name}{'_' if is_tensor else '.'}cim{call}"
 
 
@@ -61,8 +63,9 @@ def _module(node: Node, plan: SitePlan) -> nn.Module:
     if site.kind is OpKind.CONV:
         if site.geometry is None:
             raise AssertionError(site.name)
-        kind = CimConvTranspose if site.geometry.transposed else CimConv
-        return kind(config, site.geometry, site.groups)
+        if site.geometry.transposed:
+            return CimConvTranspose(config, site.geometry, site.groups)
+        return CimConv(config, site.geometry, site.groups, computed_weight=not site.static_weight)
     if packet_of(node) is RECURRENCE:
         cell, reverse = node.args[5:]
         return CimRecurrence(config, str(cell), bool(reverse))

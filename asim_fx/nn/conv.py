@@ -22,25 +22,27 @@ class CimConv(CimModule):
     Args:
         config: what is simulated.
         geometry: stride, padding and dilation along each spatial dimension.
-        groups: as in ``torch.nn.functional.conv2d``, for one sample. Where each sample of a batch has a weight of its
-            own, the batch comes as one image with all their groups.
+        groups: as in ``torch.nn.functional.conv2d``, for one sample.
+        computed_weight: whether the weight is an activation. Each sample may then have its own, and the batch come as
+            one image with all their groups.
 
     Raises:
         UsageError: another number of spatial dimensions.
     """
 
-    def __init__(self, config: OpConfig, geometry: ConvGeometry, groups: int) -> None:
+    def __init__(self, config: OpConfig, geometry: ConvGeometry, groups: int, *, computed_weight: bool = False) -> None:
         super().__init__(config)
         if len(geometry.stride) not in _FLOAT_CONVS:
             message = f"site {config.site}: convolutions of {len(geometry.stride)} spatial dimensions are not supported"
             raise UsageError(message)
         self.geometry = geometry
         self.groups = groups
+        self.computed_weight = computed_weight
 
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None, rng: Tensor) -> Tensor:
         """Return the convolution of ``x`` (batch, channels, *spatial); ``rng`` is int64 [seed, first sample]."""
         geometry = self.geometry
-        groups = x.shape[1] // weight.shape[1]
+        groups = x.shape[1] // weight.shape[1] if self.computed_weight else self.groups
         stride, dilation = list(geometry.stride), list(geometry.dilation)
         padding = [side for pair in geometry.padding for side in pair]
         if self.in_float:
