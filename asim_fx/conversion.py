@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from asim_fx.capture import Captured, InputSignature, capture
-from asim_fx.converted import ConvertedModel, Recipe
-from asim_fx.dataflow import trace_dataflow
+from asim_fx.capture import Captured, InputSignature, Part, Parts, capture_model
+from asim_fx.converted import ConvertedModel, Recipe, replace_submodules
+from asim_fx.dataflow import join_dataflows, trace_dataflow
 from asim_fx.errors import PlanError, UsageError, VerificationError
-from asim_fx.ir import OpSite, SitePlan, iter_plans, iter_sites
+from asim_fx.ir import OpSite, SitePlan, annotate, iter_plans, iter_sites
 from asim_fx.models import ModelSource, find_aliases
 from asim_fx.passes import ANALYSIS_PIPELINE, LOWERING_PIPELINE, MAPPING_PIPELINE
-from asim_fx.pipeline import PassContext, PassLog, Pipeline, check_outputs, facts_after, output_of
+from asim_fx.pipeline import FoldedOp, PassContext, PassLog, Pipeline, check_outputs, facts_after, output_of
 from asim_fx.report.build import build_report
 from asim_fx.report.rows import MappingReport
 from asim_fx.rules import shadowed_rules, unmatched_rules
@@ -31,20 +31,45 @@ _TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedPart:
+    """A graph with a plan for every site.
+
+    Attributes:
+        name: of the submodule; empty for the whole model.
+        captured: the graph and what was checked of it.
+        context: what the passes knew and noted.
+    """
+
+    name: str
+    captured: Captured
+    context: PassContext
+
+    @property
+    def graph_module(self) -> GraphModule:
+        """The graph itself."""
+        return self.captured.graph_module
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedModel:
     """A captured model with a plan for every site: all that a dry run shows.
 
     Attributes:
-        captured: the graph and what was checked of it.
-        context: what the passes knew and noted.
+        parts: the graphs: one, of the whole model, or several of submodules.
+        macs: multiply-accumulates that eager execution dispatches for one sample.
         report: how every site was mapped.
         recipe: what was asked for.
     """
 
-    captured: Captured
-    context: PassContext
+    parts: tuple[PlannedPart, ...]
+    macs: int
     report: MappingReport
     recipe: Recipe
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the model is one graph."""
+        return self.parts[0].name == ""
 
 
 def convert(
@@ -103,20 +128,32 @@ def convert(
         progress=progress,
     )
     tell = progress or _silent
-    captured, graph_module = planned.captured, planned.captured.graph_module
-    check = _output_check(captured) if verify else None
+    checks = [_output_check(part.captured) if verify else None for part in planned.parts]
     tell("lowering")
-    Pipeline(LOWERING_PIPELINE, given=facts_after(ANALYSIS_PIPELINE + MAPPING_PIPELINE)).run(
-        graph_module, planned.context
-    )
-    converted = ConvertedModel(graph_module, planned.report, planned.recipe, InputSignature.of(captured))
+    lowering = Pipeline(LOWERING_PIPELINE, given=facts_after(ANALYSIS_PIPELINE + MAPPING_PIPELINE))
+    for part in planned.parts:
+        lowering.run(part.graph_module, part.context)
+    args = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
+    converted = _assemble(planned, model, args, dict(example_kwargs or {}))
     converted.reseed(seed)
-    if check is not None:
+    if verify:
         tell("verifying")
         converted.set_fidelity("float")
-        check(graph_module)
+        for part, check in zip(planned.parts, checks, strict=True):
+            if check is not None:
+                check(part.graph_module)
         converted.set_fidelity("hardware")
     return converted
+
+
+def _assemble(planned: PlannedModel, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ConvertedModel:
+    """Return the lowered graph, or a copy of the model with the lowered graphs in the place of their submodules."""
+    report, recipe = planned.report, planned.recipe
+    signatures = {part.name: InputSignature.of(part.captured) for part in planned.parts}
+    if "" in signatures:
+        return ConvertedModel(planned.parts[0].graph_module, report, recipe, signatures[""])
+    body = replace_submodules(model, {part.name: part.graph_module for part in planned.parts})
+    return ConvertedModel(body, report, recipe, InputSignature.of_example(model, args, kwargs), signatures)
 
 
 def plan(
@@ -130,45 +167,90 @@ def plan(
     strict: bool = False,
     fold_batch_norm: bool = True,
     verify: bool = False,
+    values: bool = True,
     progress: Progress | None = None,
 ) -> PlannedModel:
-    """Capture a model and plan every site, without lowering it. Arguments and errors as in ``convert``."""
+    """Capture a model and plan every site, without lowering it.
+
+    Arguments and errors as in ``convert``. Without ``values`` the parts of a model that is captured in parts are
+    compared by shapes and multiply-accumulates alone.
+    """
     tell = progress or _silent
     spec = load_spec(spec)
     tell("capturing")
-    captured = capture(model, example_inputs, example_kwargs)
-    aliases = source.aliases if source is not None else find_aliases(model)
+    found = capture_model(model, example_inputs, example_kwargs, values=values)
+    if strict and found.uncaptured:
+        names = ", ".join(op.name or "the model itself" for op in found.uncaptured)
+        message = f"what these modules multiply is in no graph: {names}"
+        raise PlanError(message, hint="run without --strict to leave it in float")
+    log = PassLog()
+    _note_parts(found, log)
     context = PassContext(
-        spec=spec, batch=captured.batch, aliases=aliases, strict=strict, fold_batch_norm=fold_batch_norm, log=PassLog()
+        spec=spec,
+        aliases=source.aliases if source is not None else find_aliases(model),
+        strict=strict,
+        fold_batch_norm=fold_batch_norm,
+        log=log,
     )
     tell("analysing")
-    graph_module = captured.graph_module
-    Pipeline(ANALYSIS_PIPELINE).run(graph_module, context, check=_output_check(captured) if verify else None)
-    sites = [site for _, site in iter_sites(graph_module.graph)]
-    _check_macs(sites, context, captured)
+    parts = tuple(_analyse(part, context, verify=verify) for part in found.parts)
+    sites = [site for part in parts for _, site in iter_sites(part.graph_module.graph)]
     _check_rules(spec, sites)
     for rule in shadowed_rules(spec, sites):
-        context.log.note("spec", str(rule))
+        log.note("spec", str(rule))
     tell("mapping")
-    Pipeline(MAPPING_PIPELINE, given=facts_after(ANALYSIS_PIPELINE)).run(graph_module, context)
+    for part in parts:
+        Pipeline(MAPPING_PIPELINE, given=facts_after(ANALYSIS_PIPELINE)).run(part.graph_module, part.context)
     report = build_report(
-        [plan for _, plan in iter_plans(graph_module.graph)],
+        [plan for part in parts for _, plan in iter_plans(part.graph_module.graph)],
         model=name or (source.name if source is not None else type(model).__name__),
         spec=spec,
-        folded=context.log.folded,
-        notes=context.log.notes,
-        dataflow=trace_dataflow(graph_module.graph),
-        verification=captured.verification,
+        folded=log.folded,
+        uncaptured=found.uncaptured,
+        notes=log.notes,
+        dataflow=join_dataflows([trace_dataflow(part.graph_module.graph) for part in parts]),
+        verification=found.verification,
         versions=versions(),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
     recipe = Recipe(spec=spec, name=report.model, source=source, strict=strict, fold_batch_norm=fold_batch_norm)
-    return PlannedModel(captured, context, report, recipe)
+    return PlannedModel(parts, _dispatched(found, log.folded), report, recipe)
+
+
+def _dispatched(found: Parts, folded: Sequence[FoldedOp]) -> int:
+    """Return what eager execution multiplies for one sample. Products of constants do not grow with the batch."""
+    if not found.is_whole:
+        return found.macs
+    captured, constant = found.parts[0].captured, sum(op.macs for op in folded)
+    return ((captured.eager_macs or 0) - constant) // captured.batch + constant
+
+
+def _note_parts(found: Parts, log: PassLog) -> None:
+    if found.is_whole:
+        return
+    names = ", ".join(part.name for part in found.parts)
+    log.note("", f"captured in {len(found.parts)} parts ({names}), the rest runs as it is: {found.reason}")
+    for part in found.parts:
+        if part.samples != 1:
+            log.note(part.name, f"counts are those of the {part.samples} samples that one of the example sends here")
+
+
+def _analyse(part: Part, context: PassContext, *, verify: bool) -> PlannedPart:
+    """Find the sites of one graph, and count what one sample of the whole model sends through it."""
+    captured = part.captured
+    context = replace(context, batch=captured.batch, prefix=part.name)
+    graph_module, folded = captured.graph_module, len(context.log.folded)
+    Pipeline(ANALYSIS_PIPELINE).run(graph_module, context, check=_output_check(captured) if verify else None)
+    sites = list(iter_sites(graph_module.graph))
+    _check_macs([site for _, site in sites], context.log.folded[folded:], captured)
+    for node, site in sites:
+        annotate(node, site=replace(site, vectors=site.vectors * part.samples, macs=site.macs * part.samples))
+    return PlannedPart(part.name, captured, context)
 
 
 def plans_of(planned: PlannedModel) -> list[SitePlan]:
     """Return the plan of every site, in graph order."""
-    return [plan for _, plan in iter_plans(planned.captured.graph_module.graph)]
+    return [plan for part in planned.parts for _, plan in iter_plans(part.graph_module.graph)]
 
 
 def versions() -> dict[str, str]:
@@ -180,11 +262,11 @@ def _silent(_: str) -> None:
     pass
 
 
-def _check_macs(sites: Sequence[OpSite], context: PassContext, captured: Captured) -> None:
+def _check_macs(sites: Sequence[OpSite], folded: Sequence[FoldedOp], captured: Captured) -> None:
     """Refuse a graph whose sites do not add up to what eager execution multiplies."""
     if captured.eager_macs is None:
         return
-    found = sum(site.example_macs for site in sites) + sum(op.macs for op in context.log.folded)
+    found = sum(site.example_macs for site in sites) + sum(op.macs for op in folded)
     if found != captured.eager_macs:
         message = (
             f"the sites found add up to {found:,} MACs at batch {captured.batch}; "
@@ -209,4 +291,4 @@ def _output_check(captured: Captured) -> Callable[[GraphModule], None]:
     return check_outputs(args, expected, keywords=keywords, tolerance=_TOLERANCE)
 
 
-__all__ = ["ConvertedModel", "PlannedModel", "convert", "plan", "plans_of", "versions"]
+__all__ = ["ConvertedModel", "PlannedModel", "PlannedPart", "convert", "plan", "plans_of", "versions"]

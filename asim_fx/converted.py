@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -52,13 +55,19 @@ class ConvertedModel(nn.Module):
     """
 
     def __init__(
-        self, graph_module: GraphModule, report: MappingReport, recipe: Recipe, signature: InputSignature
+        self,
+        body: nn.Module,
+        report: MappingReport,
+        recipe: Recipe,
+        signature: InputSignature,
+        parts: Mapping[str, InputSignature] | None = None,
     ) -> None:
         super().__init__()
-        self.body = graph_module
+        self.body = body
         self.report = report
         self.recipe = recipe
         self.signature = signature
+        self.part_signatures = dict(parts or {})
         self.seed = 0
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -67,11 +76,25 @@ class ConvertedModel(nn.Module):
         Raises:
             InputError: a tensor has another shape or dtype than the one the model was captured with.
         """
+        if self.part_signatures:
+            return self._run_parts(args, kwargs)
         batch = self.signature.check(args, kwargs)
         result = self.body(*args, **kwargs)
         for rng in self._rngs():
             rng[1] += batch
         return result
+
+    def _run_parts(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the model; each part checks what it gets, and counts its own samples (images, or regions of them)."""
+        # Hooks for the time of one call: a copy of a graph module loses those that stay.
+        with ExitStack() as hooks:
+            for name, signature in self.part_signatures.items():
+                graph = self.body.get_submodule(name)
+                before = graph.register_forward_pre_hook(partial(_check_part, signature), with_kwargs=True)
+                after = graph.register_forward_hook(partial(_count_samples, signature), with_kwargs=True)
+                hooks.callback(before.remove)
+                hooks.callback(after.remove)
+            return self.body(*args, **kwargs)
 
     def reseed(self, seed: int, first_sample: int = 0) -> None:
         """Choose the noise of the next forward pass.
@@ -134,3 +157,26 @@ class ConvertedModel(nn.Module):
         for graph in self.graph_modules.values():
             if RNG in graph._buffers:
                 yield graph.get_buffer(RNG)
+
+
+def _check_part(signature: InputSignature, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    signature.check(args, kwargs)
+
+
+def _count_samples(
+    signature: InputSignature, graph: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any
+) -> None:
+    if RNG in graph._buffers:
+        graph.get_buffer(RNG)[1] += signature.check(args, kwargs)
+
+
+def replace_submodules(model: nn.Module, graphs: Mapping[str, GraphModule]) -> nn.Module:
+    """Return a copy of a model, in eval mode, with graphs in the place of its submodules of these names."""
+    body = copy.deepcopy(model).eval()
+    for name, graph in graphs.items():
+        original = body.get_submodule(name)
+        for parent in list(body.modules()):
+            for child_name, child in list(parent._modules.items()):
+                if child is original:
+                    parent._modules[child_name] = graph
+    return body

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import networkx as nx
 from torch.fx import Graph, Node
 
 from asim_fx.ir import annotation_of
 from asim_fx.report.dataflow import simplify
-from asim_fx.report.rows import Dataflow
+from asim_fx.report.rows import Dataflow, DataflowNode
 
 
 def trace_dataflow(graph: Graph) -> Dataflow:
@@ -25,6 +28,17 @@ def trace_dataflow(graph: Graph) -> Dataflow:
         drawing.add_node(number, **_attributes(node))
         drawing.add_edges_from((numbers[source], number) for source in node.all_input_nodes if source in numbers)
     return simplify(drawing)
+
+
+def join_dataflows(drawings: Sequence[Dataflow]) -> Dataflow:
+    """Return the drawings of several graphs as one, side by side."""
+    nodes: list[DataflowNode] = []
+    edges: list[tuple[int, int]] = []
+    for drawing in drawings:
+        first = 1 + max((node.id for node in nodes), default=-1)
+        nodes += [replace(node, id=first + node.id) for node in drawing.nodes]
+        edges += [(first + source, first + target) for source, target in drawing.edges]
+    return Dataflow(tuple(nodes), tuple(edges))
 
 
 def _attributes(node: Node) -> dict[str, object]:

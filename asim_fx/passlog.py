@@ -1,4 +1,4 @@
-"""What passes leave for the report: products folded away, and notes. Free of torch."""
+"""What capture and passes leave for the report: what no graph shows, products folded away, notes. Free of torch."""
 
 from __future__ import annotations
 
@@ -18,6 +18,21 @@ class FoldedOp:
     name: str
     op: str
     macs: int
+
+
+@dataclass(frozen=True, slots=True)
+class UncapturedOp:
+    """Multiply-accumulates of one sample that no graph shows; they stay in float.
+
+    Attributes:
+        name: qualified name of the module that makes them; empty for the model itself.
+        macs: how many.
+        reason: why the module could not be captured.
+    """
+
+    name: str
+    macs: int
+    reason: str
 
 
 @dataclass(slots=True)

@@ -37,12 +37,12 @@ def all_models() -> list[str]:
 
 
 def read_rows(path: Path) -> dict[str, ZooRow]:
-    """Return the rows of a results file by model, the last one of each; a line that was cut off is left out."""
+    """Return the last row of each model of a results file; a line cut off, or of another version, is left out."""
     rows = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         try:
             row = ZooRow(**json.loads(line))
-        except ValueError:
+        except (ValueError, TypeError):
             continue
         rows[row.name] = row
     return rows

@@ -13,14 +13,13 @@ class ZooRow:
 
     Attributes:
         name: as ``asim-convert`` takes it.
-        captured: ``whole``; empty where it failed.
+        captured: ``whole`` or in how many parts; empty where it failed.
         device: ``cpu``: values compared at two batch sizes; ``meta``: shapes and MACs alone.
         nodes: of the graph that was planned.
         sites: rows of the report.
         macs: for one image, in the report.
-        macs_constant: of ``macs``, what is computed once while compiling, whatever the batch.
-        macs_reported: for the example's batch, by the report.
-        macs_dispatched: for the example's batch, by eager execution.
+        macs_constant: of ``macs``, what is computed once while compiling.
+        macs_dispatched: for one image, by eager execution.
         analog_share: of ``macs``; None for a model without any.
         unmapped: reason -> MACs of what is not analog.
         seconds: building included.
@@ -35,7 +34,6 @@ class ZooRow:
     sites: int = 0
     macs: int = 0
     macs_constant: int = 0
-    macs_reported: int = 0
     macs_dispatched: int = 0
     analog_share: float | None = None
     unmapped: dict[str, int] | None = None
@@ -46,7 +44,7 @@ class ZooRow:
     @property
     def equal(self) -> bool:
         """Whether the report holds exactly what eager execution dispatches."""
-        return not self.error and self.macs_reported == self.macs_dispatched
+        return not self.error and self.macs == self.macs_dispatched
 
 
 def failed(name: str, seconds: float, error: str) -> ZooRow:
@@ -66,21 +64,20 @@ def measure(name: str, spec: str) -> ZooRow:
     start = time.perf_counter()
     planned = plan_model(name, spec, ModelOptions(), ConversionOptions(), lambda _: None)
     seconds = time.perf_counter() - start
-    captured, report = planned.captured, planned.report
+    report = planned.report
     macs, constant = report.totals["macs"], report.totals["macs_constant"]
     unmapped: dict[str, int] = {}
     for row in report.unmapped:
         unmapped[row.reason] = unmapped.get(row.reason, 0) + row.macs
     return ZooRow(
         name=name,
-        captured="whole",
+        captured="whole" if planned.is_whole else f"{len(planned.parts)} parts",
         device="meta" if "meta device" in report.verification else "cpu",
-        nodes=len(captured.graph_module.graph.nodes),
+        nodes=sum(len(part.graph_module.graph.nodes) for part in planned.parts),
         sites=report.totals["sites"],
         macs=macs,
         macs_constant=constant,
-        macs_reported=captured.batch * (macs - constant) + constant,
-        macs_dispatched=captured.eager_macs or 0,
+        macs_dispatched=planned.macs,
         analog_share=report.totals["analog_share"],
         unmapped=unmapped,
         seconds=round(seconds, 2),

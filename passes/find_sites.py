@@ -74,7 +74,8 @@ def find_sites(graph_module: GraphModule, context: PassContext) -> bool:
 def _give_aliases(graph: Graph, context: PassContext) -> None:
     sites = list(iter_sites(graph))
     convolutions = [site.name for _, site in sites if site.kind is OpKind.CONV]
-    fallbacks = {FIRST_CONV: convolutions[:1], CLASSIFIER: _classifiers(graph)}
+    # A part of a model has a first convolution too, which is not the model's.
+    fallbacks = {} if context.prefix else {FIRST_CONV: convolutions[:1], CLASSIFIER: _classifiers(graph)}
     given = {alias: _known(names, sites, context.prefix) for alias, names in context.aliases.items()}
     selected = {alias: given.get(alias) or names for alias, names in fallbacks.items()}
     selected |= {alias: names for alias, names in given.items() if alias not in fallbacks}

@@ -2,6 +2,7 @@
 
 from asim_fx.capture.example import InputLeaf
 from asim_fx.capture.export import Captured, capture
+from asim_fx.capture.parts import Part, Parts, capture_model
 from asim_fx.capture.signature import InputSignature
 
-__all__ = ["Captured", "InputLeaf", "InputSignature", "capture"]
+__all__ = ["Captured", "InputLeaf", "InputSignature", "Part", "Parts", "capture", "capture_model"]

@@ -100,7 +100,12 @@ def signature(named: dict[str, Any], batch: int) -> tuple[InputLeaf, ...]:
             shape: tuple[int | None, ...] = tuple(leaf.shape)
             if is_batched(leaf, original):
                 shape = (None, *shape[1:])
-            first, rest = path[0], path[1:]
-            assert isinstance(first, pytree.MappingKey)
-            leaves.append(InputLeaf(first.key + pytree.keystr(rest), shape, leaf.dtype))
+            leaves.append(InputLeaf(leaf_name(path), shape, leaf.dtype))
     return tuple(leaves)
+
+
+def leaf_name(path: tuple[Any, ...]) -> str:
+    """Return where a tensor stands among named arguments, as an InputLeaf says it."""
+    first, rest = path[0], path[1:]
+    assert isinstance(first, pytree.MappingKey)
+    return str(first.key) + pytree.keystr(rest)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from asim_fx.capture.example import InputLeaf
+from asim_fx.capture.example import InputLeaf, leaf_name, named_arguments
 from asim_fx.capture.export import Captured
 from asim_fx.errors import InputError
 
@@ -42,6 +42,19 @@ class InputSignature:
         values, structure = pytree.tree_flatten((captured.example_args, captured.example_kwargs))
         tensors = iter(captured.input_signature)
         leaves = tuple(next(tensors) if isinstance(value, Tensor) else Constant(value) for value in values)
+        return cls(leaves, pytree.treespec_dumps(structure))
+
+    @classmethod
+    def of_example(cls, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> InputSignature:
+        """Return the signature of a model in parts: the example's own shapes, none of them a batch."""
+        named = named_arguments(model, args, kwargs)
+        values, structure = pytree.tree_flatten((args, kwargs))
+        paths, _ = pytree.tree_flatten_with_path(named)
+        names = iter(leaf_name(path) for path, leaf in paths if isinstance(leaf, Tensor))
+        leaves = tuple(
+            InputLeaf(next(names), tuple(value.shape), value.dtype) if isinstance(value, Tensor) else Constant(value)
+            for value in values
+        )
         return cls(leaves, pytree.treespec_dumps(structure))
 
     def check(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:

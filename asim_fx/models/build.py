@@ -42,11 +42,13 @@ class BuiltModel:
         model: the module, on its device.
         source: what builds it again, and how its images are prepared.
         input_shapes: shape of each tensor that it takes, for one sample, without the batch.
+        listed: whether it takes a list of images, each of any size, instead of a batch of them.
     """
 
     model: nn.Module
     source: ModelSource
     input_shapes: tuple[tuple[int, ...], ...]
+    listed: bool = False
 
 
 def build_model(
@@ -94,7 +96,7 @@ def build_model(
         load_checkpoint(model, checkpoint)
     size = input_size or built.input_size
     shapes = _input_shapes(built, size)
-    if kind == "python" or input_size is not None:  # elsewhere the size is the library's own word
+    if kind == "python" or (input_size is not None and not built.listed):  # elsewhere the library says what it takes
         _check_takes(model, shapes, name, asked=input_size is not None)
     source = ModelSource(
         kind=kind,
@@ -105,7 +107,7 @@ def build_model(
         data_config=fit_data_config(built.data_config, size) if built.data_config else {},
         aliases=find_aliases(model),
     )
-    return BuiltModel(model.to(target), source, shapes)
+    return BuiltModel(model.to(target), source, shapes, built.listed)
 
 
 def rebuild_model(source: ModelSource) -> nn.Module:

@@ -49,6 +49,7 @@ class LibraryModel:
             takes something else than one batch of images.
         frames: images of one sample, along a dimension behind the channels; None where a sample is one image.
         inputs: number of arguments of this form.
+        listed: whether it takes a list of images instead of a batch.
     """
 
     model: nn.Module
@@ -56,6 +57,7 @@ class LibraryModel:
     data_config: Mapping[str, Any]
     frames: int | None = None
     inputs: int = 1
+    listed: bool = False
 
 
 def import_library(name: str) -> ModuleType:

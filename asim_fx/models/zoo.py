@@ -64,6 +64,8 @@ def build_torchvision(request: ModelRequest) -> LibraryModel:
             return LibraryModel(model, size, {}, frames=_FRAMES)
         case ["torchvision", "models", "optical_flow", *_]:
             return LibraryModel(model, size, {}, inputs=2)
+        case ["torchvision", "models", "detection", *_]:
+            return LibraryModel(model, size, {}, listed=True)
         case _:
             return LibraryModel(model, size, data)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from asim_fx.ir import ConvGeometry, SitePlan, Target
-from asim_fx.passlog import FoldedOp
+from asim_fx.passlog import FoldedOp, UncapturedOp
 from asim_fx.report.rows import Dataflow, MappingReport, ReportRow, UnmappedRow
 from asim_fx.spec.schema import HardwareSpec, SiteSettings
 
@@ -20,6 +20,7 @@ def build_report(
     spec: HardwareSpec,
     parameters: int | None,
     folded: Sequence[FoldedOp] = (),
+    uncaptured: Sequence[UncapturedOp] = (),
     notes: Sequence[tuple[str, str]] = (),
     dataflow: Dataflow | None = None,
     verification: str = "",
@@ -36,19 +37,20 @@ def build_report(
         spec: what the plans were resolved from.
         parameters: number of parameters of the model, or None where it is not known.
         folded: products computed while compiling.
+        uncaptured: products of modules that are in no graph.
         notes: (module, text) pairs.
         dataflow: the drawing, see ``asim_fx.report.dataflow.simplify``.
         verification: what was checked of the capture, in words.
         versions: package -> version.
     """
     rows = tuple(_row(calls) for calls in _alike(plans))
-    totals = _totals(rows, folded, parameters)
+    totals = _totals(rows, folded, uncaptured, parameters)
     return MappingReport(
         model=model,
         spec=spec.name,
         rows=rows,
         totals=totals,
-        unmapped=_unmapped(rows, folded, totals["macs"]),
+        unmapped=_unmapped(rows, folded, uncaptured, totals["macs"]),
         notes=tuple(notes),
         dataflow=dataflow or Dataflow(),
         verification=verification,
@@ -183,8 +185,14 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _totals(rows: Sequence[ReportRow], folded: Sequence[FoldedOp], parameters: int | None) -> dict[str, Any]:
+def _totals(
+    rows: Sequence[ReportRow],
+    folded: Sequence[FoldedOp],
+    uncaptured: Sequence[UncapturedOp],
+    parameters: int | None,
+) -> dict[str, Any]:
     macs = {target: sum(row.macs for row in rows if row.target == target.value) for target in Target}
+    macs[Target.FLOAT] += sum(op.macs for op in uncaptured)
     sites = {target: sum(row.target == target.value for row in rows) for target in Target}
     constant = sum(op.macs for op in folded)
     total = sum(macs.values()) + constant
@@ -208,7 +216,9 @@ def _totals(rows: Sequence[ReportRow], folded: Sequence[FoldedOp], parameters: i
     }
 
 
-def _unmapped(rows: Sequence[ReportRow], folded: Sequence[FoldedOp], total: int) -> tuple[UnmappedRow, ...]:
+def _unmapped(
+    rows: Sequence[ReportRow], folded: Sequence[FoldedOp], uncaptured: Sequence[UncapturedOp], total: int
+) -> tuple[UnmappedRow, ...]:
     def unmapped(name: str, kind: str, macs: int, reason: str) -> UnmappedRow:
         return UnmappedRow(name, kind, macs, macs / total if total else 0.0, reason)
 
@@ -217,6 +227,7 @@ def _unmapped(rows: Sequence[ReportRow], folded: Sequence[FoldedOp], total: int)
         for row in rows
         if row.target != Target.ANALOG.value
     ]
+    found += [unmapped(op.name or "(model)", "module", op.macs, f"float: {op.reason}") for op in uncaptured]
     constants: dict[tuple[str, str], int] = {}
     for op in folded:
         constants[op.name, op.op] = constants.get((op.name, op.op), 0) + op.macs

@@ -105,11 +105,11 @@ class ReportRow:
 
 @dataclass(frozen=True, slots=True)
 class UnmappedRow:
-    """Something that multiplies and is no analog site: a float or integer site, or a folded product.
+    """Something that multiplies and is no analog site: a float or integer site, a folded product, a module in no graph.
 
     Attributes:
         name: qualified name.
-        kind: kind of the site, or ``constant``.
+        kind: kind of the site, or ``constant``; ``module`` for what is in no graph.
         macs: multiply-accumulates for one image.
         share: of all MACs of the model, 0..1.
         reason: why it is not analog.

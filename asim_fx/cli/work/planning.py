@@ -6,13 +6,11 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asim_fx.models import build_model, parse_name
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from asim_fx.conversion import PlannedModel
     from asim_fx.converted import ConvertedModel
     from asim_fx.ir import OpSite
@@ -83,6 +81,8 @@ def build_to_plan(model: str, options: ModelOptions) -> BuiltModel:
     if options.device is not None or options.pretrained or options.checkpoint is not None or is_own:
         return build(model, options)
     shapes = build(model, replace(options, device="meta"))
+    if shapes.listed:  # what it does next depends on the boxes that it finds
+        return build(model, options)
     return shapes if _is_large(shapes) else build(model, options)
 
 
@@ -98,12 +98,17 @@ def _is_large(built: BuiltModel) -> bool:
         return False
 
 
-def example_inputs(built: BuiltModel, seed: int, batch: int = 2) -> tuple[Tensor, ...]:
-    """Return random inputs, float32 (batch, C, H, W) where the model takes images, on the model's device."""
+def example_inputs(built: BuiltModel, seed: int, batch: int = 2) -> tuple[Any, ...]:
+    """Return random inputs, float32 (batch, C, H, W) where the model takes images, on the model's device.
+
+    A model that takes a list of images gets one with a single image, values in 0..1.
+    """
     import torch
 
     generator = torch.Generator().manual_seed(seed)
     device = next((parameter.device for parameter in built.model.parameters()), torch.device("cpu"))
+    if built.listed:
+        return ([torch.rand(built.input_shapes[0], generator=generator).to(device)],)
     return tuple(torch.randn(batch, *shape, generator=generator).to(device) for shape in built.input_shapes)
 
 
@@ -125,6 +130,7 @@ def plan_model(
             source=built.source,
             strict=conversion.strict,
             fold_batch_norm=conversion.fold_batch_norm,
+            values=not (built.listed and options.device is None),
             progress=begin,
         )
 
