@@ -9,9 +9,10 @@ from importlib import metadata
 from typing import Any
 
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
-from asim_fx.capture import Captured, InputSignature, Part, Parts, capture_model
+from asim_fx.capture import Captured, InputSignature, Part, Parts, capture_model, example_of, facts_of, module_of
 from asim_fx.converted import ConvertedModel, Recipe, replace_submodules
 from asim_fx.dataflow import join_dataflows, trace_dataflow
 from asim_fx.errors import PlanError, UsageError, VerificationError
@@ -73,9 +74,9 @@ class PlannedModel:
 
 
 def convert(
-    model: nn.Module,
+    model: nn.Module | ExportedProgram,
     spec: HardwareSpec | str | os.PathLike[str],
-    example_inputs: Tensor | tuple[Any, ...],
+    example_inputs: Tensor | tuple[Any, ...] | None = None,
     example_kwargs: Mapping[str, Any] | None = None,
     *,
     name: str = "",
@@ -89,9 +90,10 @@ def convert(
     """Compile a model onto the hardware of a spec.
 
     Args:
-        model: any model that torch.export takes; it is copied, never changed.
+        model: any model that torch.export takes, or what torch.export made of one; it is copied, never changed.
         spec: a HardwareSpec, the name of a shipped one, or a path to YAML.
         example_inputs: the tensor, or the positional arguments, of one forward pass. The first dimension is the batch.
+            An exported program says itself what it takes.
         example_kwargs: keyword arguments of that forward pass.
         name: what the report calls the model; its class name if left out.
         source: where the model came from, so that a saved artifact can build it again.
@@ -112,6 +114,7 @@ def convert(
         VerificationError: the captured or lowered graph does not compute the model.
         UsageError: the model holds no values.
     """
+    model, example_inputs, example_kwargs = _with_example(model, example_inputs, example_kwargs)
     if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
         message = "the model is on the meta device: it holds no values, so it can be planned but not converted"
         raise UsageError(message, hint="asim_fx.conversion.plan shows its mapping; build it on a CPU to convert it")
@@ -157,9 +160,9 @@ def _assemble(planned: PlannedModel, model: nn.Module, args: tuple[Any, ...], kw
 
 
 def plan(
-    model: nn.Module,
+    model: nn.Module | ExportedProgram,
     spec: HardwareSpec | str | os.PathLike[str],
-    example_inputs: Tensor | tuple[Any, ...],
+    example_inputs: Tensor | tuple[Any, ...] | None = None,
     example_kwargs: Mapping[str, Any] | None = None,
     *,
     name: str = "",
@@ -177,6 +180,7 @@ def plan(
     """
     tell = progress or _silent
     spec = load_spec(spec)
+    model, example_inputs, example_kwargs = _with_example(model, example_inputs, example_kwargs)
     tell("capturing")
     found = capture_model(model, example_inputs, example_kwargs, values=values)
     if strict and found.uncaptured:
@@ -185,6 +189,9 @@ def plan(
         raise PlanError(message, hint="run without --strict to leave it in float")
     log = PassLog()
     _note_parts(found, log)
+    facts = facts_of(model)
+    if facts is not None and facts.words:
+        log.note("", facts.words)
     context = PassContext(
         spec=spec,
         aliases=source.aliases if source is not None else find_aliases(model),
@@ -215,6 +222,21 @@ def plan(
     )
     recipe = Recipe(spec=spec, name=report.model, source=source, strict=strict, fold_batch_norm=fold_batch_norm)
     return PlannedModel(parts, _dispatched(found, log.folded), report, recipe)
+
+
+def _with_example(
+    model: nn.Module | ExportedProgram,
+    example_inputs: Tensor | tuple[Any, ...] | None,
+    example_kwargs: Mapping[str, Any] | None,
+) -> tuple[nn.Module, Tensor | tuple[Any, ...], Mapping[str, Any] | None]:
+    """Return a model as a module, with an example: an exported program's own, where none is given."""
+    if example_inputs is None:
+        if not isinstance(model, ExportedProgram):
+            message = "example_inputs are needed: the arguments of one forward pass"
+            raise UsageError(message)
+        args, kwargs = example_of(model)
+        return module_of(model), args, {**kwargs, **(example_kwargs or {})}
+    return module_of(model), example_inputs, example_kwargs
 
 
 def _dispatched(found: Parts, folded: Sequence[FoldedOp]) -> int:
