@@ -16,9 +16,11 @@ from asim_fx.capture import Captured, InputSignature, Part, Parts, capture_model
 from asim_fx.converted import ConvertedModel, Recipe, replace_submodules
 from asim_fx.dataflow import join_dataflows, trace_dataflow
 from asim_fx.errors import PlanError, UsageError, VerificationError
+from asim_fx.graph.macs import region_macs
 from asim_fx.ir import OpSite, SitePlan, annotate, iter_plans, iter_sites
 from asim_fx.models import ModelSource, find_aliases
 from asim_fx.passes import ANALYSIS_PIPELINE, LOWERING_PIPELINE, MAPPING_PIPELINE
+from asim_fx.passlog import UncapturedOp
 from asim_fx.pipeline import FoldedOp, PassContext, PassLog, Pipeline, check_outputs, facts_after, output_of
 from asim_fx.report.build import build_report
 from asim_fx.report.rows import MappingReport
@@ -183,10 +185,7 @@ def plan(
     model, example_inputs, example_kwargs = _with_example(model, example_inputs, example_kwargs)
     tell("capturing")
     found = capture_model(model, example_inputs, example_kwargs, values=values)
-    if strict and found.uncaptured:
-        names = ", ".join(op.name or "the model itself" for op in found.uncaptured)
-        message = f"what these modules multiply is in no graph: {names}"
-        raise PlanError(message, hint="run without --strict to leave it in float")
+    _refuse_uncaptured(found.uncaptured, strict=strict)
     log = PassLog()
     _note_parts(found, log)
     facts = facts_of(model)
@@ -201,6 +200,7 @@ def plan(
     )
     tell("analysing")
     parts = tuple(_analyse(part, context, verify=verify) for part in found.parts)
+    _refuse_uncaptured(log.uncaptured, strict=strict)
     sites = [site for part in parts for _, site in iter_sites(part.graph_module.graph)]
     _check_rules(spec, sites)
     for rule in shadowed_rules(spec, sites):
@@ -213,7 +213,7 @@ def plan(
         model=name or (source.name if source is not None else type(model).__name__),
         spec=spec,
         folded=log.folded,
-        uncaptured=found.uncaptured,
+        uncaptured=(*found.uncaptured, *log.uncaptured),
         notes=log.notes,
         dataflow=join_dataflows([trace_dataflow(part.graph_module.graph) for part in parts]),
         verification=found.verification,
@@ -239,6 +239,13 @@ def _with_example(
     return module_of(model), example_inputs, example_kwargs
 
 
+def _refuse_uncaptured(uncaptured: Sequence[UncapturedOp], *, strict: bool) -> None:
+    if strict and uncaptured:
+        names = ", ".join(op.name or "the model itself" for op in uncaptured)
+        message = f"what these modules multiply is in no graph, or in a branch of one: {names}"
+        raise PlanError(message, hint="run without --strict to leave it in float")
+
+
 def _dispatched(found: Parts, folded: Sequence[FoldedOp]) -> int:
     """Return what eager execution multiplies for one sample. Products of constants do not grow with the batch."""
     if not found.is_whole:
@@ -262,9 +269,13 @@ def _analyse(part: Part, context: PassContext, *, verify: bool) -> PlannedPart:
     captured = part.captured
     context = replace(context, batch=captured.batch, prefix=part.name)
     graph_module, folded = captured.graph_module, len(context.log.folded)
+    branches = len(context.log.uncaptured)
     Pipeline(ANALYSIS_PIPELINE).run(graph_module, context, check=_output_check(captured) if verify else None)
     sites = list(iter_sites(graph_module.graph))
     _check_macs([site for _, site in sites], context.log.folded[folded:], captured)
+    context.log.uncaptured[branches:] = [
+        replace(op, macs=op.macs * part.samples) for op in context.log.uncaptured[branches:]
+    ]
     for node, site in sites:
         annotate(node, site=replace(site, vectors=site.vectors * part.samples, macs=site.macs * part.samples))
     return PlannedPart(part.name, captured, context)
@@ -289,6 +300,8 @@ def _check_macs(sites: Sequence[OpSite], folded: Sequence[FoldedOp], captured: C
     if captured.eager_macs is None:
         return
     found = sum(site.example_macs for site in sites) + sum(op.macs for op in folded)
+    graph_module = captured.graph_module
+    found += sum(region_macs(graph_module, node) for node in graph_module.graph.nodes)
     if found != captured.eager_macs:
         message = (
             f"the sites found add up to {found:,} MACs at batch {captured.batch}; "

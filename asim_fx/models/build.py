@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from asim_fx.errors import ModelError, UsageError
 from asim_fx.capture.program import move_constants
+from asim_fx.errors import ModelError, UsageError
 from asim_fx.models.checkpoints import load_checkpoint
 from asim_fx.models.devices import resolve_device
 from asim_fx.models.exported import SUFFIX, build_exported, read_exported

@@ -16,18 +16,40 @@ _CONTROL_FLOW = frozenset(
 )
 _ARITHMETIC = frozenset(
     f"_operator.{name}"
-    for name in "eq ne le ge lt gt neg pos mul add sub floordiv mod truediv and_ or_ getitem".split()
-)
+    for name in ("eq", "ne", "le", "ge", "lt", "gt", "neg", "pos", "mul", "add", "sub", "floordiv", "mod", "truediv")
+) | {"_operator.and_", "_operator.or_", "_operator.getitem"}
 _SIZES = frozenset(
     {"math.trunc", "math.ceil", "math.floor"}
     | {f"torch.sym_{name}" for name in ("not", "int", "float", "ite", "max", "min", "sum")}
     | {"torch._sym_sqrt", "torch.sym_sqrt"}
 )
 _SETTINGS = frozenset(
-    "padding padding_mode padding_side equation approximate rounding_mode reduce reduction side indexing mode "
-    "interpolation UPLO driver ord norm assert_msg msg".split()
+    {
+        "padding",
+        "padding_mode",
+        "padding_side",
+        "equation",
+        "approximate",
+        "rounding_mode",
+        "reduce",
+        "reduction",
+        "side",
+        "indexing",
+        "mode",
+        "interpolation",
+        "UPLO",
+        "driver",
+        "ord",
+        "norm",
+        "assert_msg",
+        "msg",
+    }
 )
 """Words that an operation may take. A name of a file is not among them: ``aten.from_file`` and ``aten.save`` exist."""
+
+
+def _has(packet: torch._ops.OpOverloadPacket[..., object], overload: str | None) -> bool:
+    return overload in packet.overloads()  # type: ignore[no-untyped-call]
 
 
 def check_operator(text: str, what: str) -> str:
@@ -55,7 +77,7 @@ def check_operator(text: str, what: str) -> str:
 
         import_library("torchvision")
     packet = getattr(getattr(torch.ops, namespace), name, None)
-    if not isinstance(packet, torch._ops.OpOverloadPacket) or overload not in packet.overloads():
+    if not isinstance(packet, torch._ops.OpOverloadPacket) or not _has(packet, overload):
         message = f"the program uses {text}, which torch {torch.__version__} does not have"
         raise CaptureError(message, hint="export the model with this torch")
     schema = getattr(packet, str(overload))._schema

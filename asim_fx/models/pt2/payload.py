@@ -47,7 +47,8 @@ def _entry(name: str, entry: Any) -> dict[str, Any]:
         message = f"{name} is pickled, which is refused: reading it could run code"
         raise ModelError(message, hint="export a model whose weights are plain tensors, no subclasses of them")
     if not _FILE.fullmatch(entry["path_name"]):
-        raise refused("name of a tensor's file", entry["path_name"])
+        what = "name of a tensor's file"
+        raise refused(what, entry["path_name"])
     meta = entry["tensor_meta"]
     return {
         "path_name": entry["path_name"],

@@ -22,9 +22,41 @@ _LONGEST = 10_000
 _LARGEST_POWER = 16
 
 _FUNCTIONS = frozenset(
-    "Integer Float Rational Add Mul Max Min Mod And Or Not Equality Unequality LessThan StrictLessThan GreaterThan "
-    "StrictGreaterThan FloorDiv ModularIndexing Where PythonMod CleanDiv CeilToInt FloorToInt CeilDiv FloatTrueDiv "
-    "IntTrueDiv IsNonOverlappingAndDenseIndicator TruncToFloat TruncToInt RoundToInt ToFloat Identity".split()
+    {
+        "Integer",
+        "Float",
+        "Rational",
+        "Add",
+        "Mul",
+        "Max",
+        "Min",
+        "Mod",
+        "And",
+        "Or",
+        "Not",
+        "Equality",
+        "Unequality",
+        "LessThan",
+        "StrictLessThan",
+        "GreaterThan",
+        "StrictGreaterThan",
+        "FloorDiv",
+        "ModularIndexing",
+        "Where",
+        "PythonMod",
+        "CleanDiv",
+        "CeilToInt",
+        "FloorToInt",
+        "CeilDiv",
+        "FloatTrueDiv",
+        "IntTrueDiv",
+        "IsNonOverlappingAndDenseIndicator",
+        "TruncToFloat",
+        "TruncToInt",
+        "RoundToInt",
+        "ToFloat",
+        "Identity",
+    }
 )
 _POWERS = frozenset({"Pow", "PowByNatural", "FloatPow"})
 _CONTAINERS = frozenset({"builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict"})
