@@ -76,7 +76,7 @@ class DataSource:
 
     def _listed(self, images: ImageList, first: int, step: int) -> Iterator[Batch]:
         samples, size = self.samples or 0, self.batch_size
-        wanted = [range(start, min(start + size, samples)) for start in range(first * size, samples, step * size)]
+        wanted = [list(range(start, min(start + size, samples))) for start in range(first * size, samples, step * size)]
         loader = DataLoader(_Decoded(images), batch_sampler=wanted, num_workers=self.workers, collate_fn=_collate)
         for batch in loader:
             if isinstance(batch, Undecodable):
