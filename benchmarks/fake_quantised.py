@@ -8,7 +8,7 @@ next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,8 @@ from asim_fx.ops.config import Operand
 
 _CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _CONVOLVE_TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,21 +147,25 @@ def _gap(expected: Tensor, actual: Tensor) -> float:
     return float(gap.max()) / largest if largest else float(gap.max())
 
 
-def agreement(model: nn.Module, converted: ConvertedModel, arguments: tuple[Any, ...]) -> Agreement:
+def agreement(
+    model: nn.Module, converted: ConvertedModel, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None
+) -> Agreement:
     """Run a converted model beside the reference.
 
     Args:
         model: what was converted, in eval mode.
         converted: for a spec without noise and without a converter; its hooks and its fidelity are as before when this
             returns.
-        arguments: of one forward pass; not changed.
+        args: positional arguments of one forward pass; not changed.
+        kwargs: keyword arguments, likewise.
     """
+    given = args, dict(kwargs or {})
     with torch.no_grad():
         with _reference_at_sites(converted) as found:
-            expected = converted(*_copy(arguments))
-        actual = converted(*_copy(arguments))
+            expected = _run(converted, given)
+        actual = _run(converted, given)
         worst_site = max(found, key=found.__getitem__) if found else ""
-        graphs = _graphs_in_float(model, converted, arguments)
+        graphs = _graphs_in_float(model, converted, given)
     return Agreement(
         sites=found.get(worst_site, 0.0),
         worst_site=worst_site,
@@ -190,18 +196,18 @@ def _reference_at_sites(converted: ConvertedModel) -> Iterator[dict[str, float]]
             handle.remove()
 
 
-def _graphs_in_float(model: nn.Module, converted: ConvertedModel, arguments: tuple[Any, ...]) -> float:
+def _graphs_in_float(model: nn.Module, converted: ConvertedModel, given: Arguments) -> float:
     """Return how far the lowered graphs in float are from the modules that they replace, on what those get here."""
     worst = [0.0]
 
     def compare_with_original(original: nn.Module) -> tuple[Callable[..., None], Callable[..., None]]:
-        given: list[Any] = []
+        calls: list[Arguments] = []
 
         def before(_: GraphModule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            given.append(_copy((args, kwargs)))
+            calls.append(_copy((args, kwargs)))
 
         def after(_: GraphModule, __: Any, ___: Any, output: Any) -> None:
-            args, kwargs = given.pop()
+            args, kwargs = calls.pop()
             worst.append(difference(original(*args, **kwargs), output))
 
         return before, after
@@ -213,7 +219,7 @@ def _graphs_in_float(model: nn.Module, converted: ConvertedModel, arguments: tup
         handles.append(graph.register_forward_hook(after, with_kwargs=True))
     converted.set_fidelity("float")
     try:
-        converted(*_copy(arguments))
+        _run(converted, given)
     finally:
         converted.set_fidelity("hardware")
         for handle in handles:
@@ -221,5 +227,11 @@ def _graphs_in_float(model: nn.Module, converted: ConvertedModel, arguments: tup
     return max(worst)
 
 
-def _copy(arguments: Any) -> Any:
-    return pytree.tree_map(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else leaf, arguments)
+def _run(model: nn.Module, given: Arguments) -> Any:
+    args, kwargs = _copy(given)  # a model may work in place
+    return model(*args, **kwargs)
+
+
+def _copy(given: Arguments) -> Arguments:
+    copied: Arguments = pytree.tree_map(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else leaf, given)
+    return copied

@@ -17,8 +17,10 @@ from asim_fx.capture.check import check_keys, check_macs, check_values, on_meta,
 from asim_fx.capture.chunks import EvenChunks
 from asim_fx.capture.example import (
     InputLeaf,
+    argument_names,
     at_least_two,
     batch_of,
+    in_order,
     is_batched,
     named_arguments,
     random_like,
@@ -80,7 +82,7 @@ def capture(
         CaptureError: torch.export cannot capture the model, or the graph is not the model.
     """
     args = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
-    args, kwargs = pytree.tree_map(_ordinary, (args, dict(example_kwargs or {})))
+    args, kwargs = pytree.tree_map(_ordinary, (args, in_order(example_kwargs or {}, argument_names(model.forward))))
     named = named_arguments(model, args, kwargs)
     batch, args, kwargs = at_least_two(args, kwargs)
     subject = _own_copy(model)
