@@ -42,10 +42,11 @@ def read_rows(path: Path) -> dict[str, NumericsRow]:
 
 def summary(rows: Iterable[NumericsRow]) -> Table:
     """Return one line for each model that does not agree, and one for all."""
-    table = Table(title="Converted and fake-quantised models", title_justify="left")
+    rows = list(rows)
+    agreeing = sum(row.agrees for row in rows)
+    table = Table(title=f"{agreeing} of {len(rows)} agree with fake-quantised torch", title_justify="left")
     for title in ("model", "sites", "analog", "sites differ", "graphs differ", "outputs differ", "s", "error"):
         table.add_column(title, justify="left" if title in ("model", "error") else "right")
-    rows = list(rows)
     for row in rows:
         if not row.agrees:
             table.add_row(
@@ -53,7 +54,7 @@ def summary(rows: Iterable[NumericsRow]) -> Table:
             )
     table.add_section()
     table.add_row(
-        f"{sum(row.agrees for row in rows)} of {len(rows)} agree",
+        "all",
         str(sum(row.sites for row in rows)),
         str(sum(row.sites_analog for row in rows)),
         *_worst(rows),
