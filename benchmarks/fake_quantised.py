@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 
 from asim_fx import ConvertedModel
+from asim_fx.graph.macs import eager_reference
 from asim_fx.nn import CimConv, CimConvTranspose, CimLinear, CimMatmul, CimModule, CimRecurrence
 from asim_fx.ops.config import Operand
 
@@ -57,6 +58,7 @@ def fake_quantise(tensor: Tensor, operand: Operand) -> Tensor:
     """
     if tensor.numel() == 0:
         return tensor.double()
+    tensor = tensor.float()
     if operand.signed:
         scale = tensor.abs().max() + 1e-7
         code = torch.round((tensor.abs() / scale).clamp(0, 1) * operand.levels) * tensor.sign()
@@ -212,7 +214,8 @@ def _graphs_in_float(model: nn.Module, converted: ConvertedModel, given: Argumen
 
         def after(_: GraphModule, __: Any, ___: Any, output: Any) -> None:
             args, kwargs = calls.pop()
-            worst.append(difference(original(*args, **kwargs), output))
+            with eager_reference():
+                worst.append(difference(original(*args, **kwargs), output))
 
         return before, after
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 
 import asim_fx
-from asim_fx.errors import InputError
+from asim_fx.errors import CaptureError, InputError
 from benchmarks.fake_quantised import agreement
 
 BATCHES = (1, 2, 3, 5)
@@ -167,6 +167,65 @@ def test_tied_weights_are_programmed_once_and_every_call_is_counted() -> None:
     with torch.no_grad():
         converted.graph_module.decode.weight.zero_()
     assert not converted(torch.randn(2, 6)).any()
+
+
+class Transposed(nn.Module):
+    """An autoencoder that decodes by its encoder's weight, the other way round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encode = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(self.encode(x).tanh(), self.encode.weight.t())
+
+
+def test_a_weight_used_both_ways_round_has_two_rows_of_one_name() -> None:
+    converted = check(Transposed(), ((torch.randn(2, 6),), {}), ["encode", "encode@1"])
+    assert [(row.k, row.n, row.macs) for row in converted.report.rows] == [(6, 4, 24), (4, 6, 24)]
+
+
+def test_a_weight_that_is_computed_keeps_its_layers_name() -> None:
+    normed = nn.utils.parametrizations.weight_norm(nn.Linear(6, 4))
+    check(nn.Sequential(nn.ReLU(), normed), ((torch.randn(2, 6),), {}), ["1"])
+
+
+def test_old_weight_norm_is_refused_with_what_to_do() -> None:
+    with pytest.raises(CaptureError, match="cannot be copied") as caught:
+        asim_fx.convert(nn.utils.weight_norm(nn.Linear(6, 4)), "ideal", torch.randn(2, 6))
+    assert "old weight_norm" in caught.value.hint
+
+
+class Padded(nn.Module):
+    """Torch's own encoder; eager execution skips what is padded where it can."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2)
+
+    def forward(self, x: Tensor, padding: Tensor) -> Tensor:
+        return self.encoder(x, src_key_padding_mask=padding).masked_fill(padding[..., None], 0)
+
+
+def test_torchs_own_encoder() -> None:
+    padding = torch.tensor([[0, 0, 0, 1], [0, 0, 0, 0]], dtype=torch.bool)
+    parts = ("self_attn.in_proj", "self_attn.qk", "self_attn.av", "self_attn.out_proj", "linear1", "linear2")
+    names = [f"encoder.layers.{layer}.{part}" for layer in (0, 1) for part in parts]
+    converted = check(Padded(), ((torch.randn(2, 4, 8), padding), {}), names)
+    assert converted.report.totals["macs"] == 2 * 4 * (8 * 24 + 2 * 4 * 8 + 8 * 8 + 2 * 8 * 16)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions(dtype: torch.dtype) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 4, 3)).to(dtype).eval()
+    x = torch.randn(2, 3, 4, 4).to(dtype)
+    converted = asim_fx.convert(model, "ideal", x)
+    found = agreement(model, converted, (x,))
+    assert converted(x).dtype == dtype
+    assert found.graphs == 0
+    # A product and its bias are rounded one after the other.
+    assert found.sites < max(2 * torch.finfo(dtype).eps, 1e-6)
 
 
 class Point(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +13,7 @@ from torch.utils import _pytree as pytree
 from asim_fx.capture.check import scaled
 from asim_fx.capture.example import batch_of, is_batched
 from asim_fx.capture.explain import one_line
-from asim_fx.capture.export import Captured, capture
+from asim_fx.capture.export import Captured, capture, own_copy
 from asim_fx.capture.recording import Call, record_calls
 from asim_fx.errors import AsimError, CaptureError, InputError
 from asim_fx.passlog import UncapturedOp
@@ -130,7 +129,7 @@ def capture_parts(
     """
     args = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
     args, kwargs = _one_sample(args, dict(example_kwargs or {}))
-    subject = copy.deepcopy(model).eval()
+    subject = own_copy(model)
     try:
         calls = record_calls(subject, args, kwargs)
     except Exception as error:
