@@ -153,6 +153,9 @@ def test_a_converted_model_copies_exports_and_compiles(small_net: nn.Module, ima
     batch = torch.export.Dim("batch", min=1, max=64)
     program = torch.export.export(converted, (images,), dynamic_shapes={"args": ({0: batch},)})
     torch.testing.assert_close(program.module()(images), expected, rtol=1e-4, atol=1e-4)
+    converted.reseed(0)
+    compiled = torch.compile(converted, fullgraph=True, backend="aot_eager")  # inductor would need a C++ compiler
+    assert torch.equal(compiled(images), expected)
 
 
 def test_gradients_reach_every_weight(small_net: nn.Module, images: Tensor) -> None:

@@ -59,6 +59,13 @@ def test_a_named_model_and_the_same_again_from_its_source(
     assert not again.training
 
 
+def test_a_vit_takes_images_of_its_own_size_where_its_weights_were_trained_on_others() -> None:
+    assert build_model("torchvision:vit_h_14", device="meta").input_shapes == ((3, 224, 224),)
+    smaller = build_model("torchvision:vit_b_32", model_kwargs={"image_size": 96})
+    assert smaller.input_shapes == ((3, 96, 96),)
+    assert smaller.source.data_config["input_size"] == [3, 96, 96]
+
+
 def test_torchvision_s_own_word_on_how_images_are_prepared() -> None:
     config = build_model("torchvision:swin_t").source.data_config
     assert config["crop_pct"] == pytest.approx(224 / 232)
