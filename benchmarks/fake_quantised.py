@@ -96,7 +96,7 @@ def reference(module: CimModule, operands: tuple[Any, ...]) -> Any:
         padding = [before for before, _ in geometry.padding]
         convolve = _CONVOLVE_TRANSPOSED[len(geometry.kernel)]
         return convolve(
-            x, weight, bias, geometry.stride, padding, geometry.output_padding, module.groups, geometry.dilation
+            x, weight, bias, geometry.stride, padding, module.output_padding, module.groups, geometry.dilation
         )
     x = F.pad(x, [size for pair in reversed(geometry.padding) for size in pair])
     groups = x.shape[1] // weight.shape[1]  # a weight for each sample comes with the batch in its groups
@@ -146,7 +146,7 @@ def difference(expected: Any, actual: Any) -> float:
 
 def _gap(expected: Tensor, actual: Tensor) -> float:
     expected, actual = expected.double(), actual.double()
-    gap = torch.where(expected == actual, 0.0, (expected - actual).abs())
+    gap = torch.where(expected == actual, 0.0, (expected - actual).abs()).nan_to_num(nan=torch.inf, posinf=torch.inf)
     finite = expected[expected.isfinite()].abs()
     largest = float(finite.max()) if finite.numel() else 0.0
     return float(gap.max()) / largest if largest else float(gap.max())

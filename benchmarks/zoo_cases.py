@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
-from asim_fx.models import BuiltModel, build_model
+from asim_fx.models import build_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,40 @@ class Case:
         shape: of one sample: channels, frames where there are any, height, width.
         options: of its constructor, where it is much too large without.
         mixing: sites that multiply the samples of a batch by each other, which no array can store.
+        inputs: arguments of this form.
+        listed: whether it takes a list of images instead of a batch.
+        constructor: builds a shorter model of this kind, where the options cannot.
     """
 
     name: str
     shape: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     mixing: int = 0
+    inputs: int = 1
+    listed: bool = False
+    constructor: Callable[[], nn.Module] | None = None
+
+
+def _short_mvit() -> nn.Module:
+    """Return the first four blocks of ``mvit_v2_s`` for clips of 4 x 64 x 64."""
+    from torchvision.models.video.mvit import MSBlockConfig, MViT
+
+    strides = (((1, 1, 1), (1, 8, 8)), ((1, 2, 2), (1, 4, 4)), ((1, 1, 1), (1, 4, 4)), ((1, 2, 2), (1, 2, 2)))
+    widths = ((1, 96, 96), (2, 96, 192), (2, 192, 192), (4, 192, 384))
+    blocks = [
+        MSBlockConfig(heads, before, after, [3, 3, 3], [3, 3, 3], list(of_q), list(of_kv))
+        for (heads, before, after), (of_q, of_kv) in zip(widths, strides, strict=True)
+    ]
+    model: nn.Module = MViT(
+        (64, 64),
+        4,
+        blocks,
+        residual_pool=True,
+        residual_with_cls_embed=False,
+        rel_pos_embed=True,
+        proj_after_attn=True,
+    )
+    return model
 
 
 _SMALL_DETECTION = {"min_size": 96, "max_size": 128}
@@ -139,19 +167,19 @@ TORCHVISION = (
     Case("torchvision:deeplabv3_mobilenet_v3_large", (3, 64, 64)),
     Case("torchvision:densenet121", (3, 64, 64)),
     Case("torchvision:efficientnet_b0", (3, 64, 64)),
-    Case("torchvision:fasterrcnn_mobilenet_v3_large_320_fpn", (3, 96, 96), _SMALL_DETECTION),
+    Case("torchvision:fasterrcnn_mobilenet_v3_large_320_fpn", (3, 96, 96), _SMALL_DETECTION, listed=True),
     Case("torchvision:fcn_resnet50", (3, 64, 64)),
-    Case("torchvision:fcos_resnet50_fpn", (3, 96, 96), _SMALL_DETECTION),
+    Case("torchvision:fcos_resnet50_fpn", (3, 96, 96), _SMALL_DETECTION, listed=True),
     Case("torchvision:googlenet", (3, 64, 64)),
     Case("torchvision:inception_v3", (3, 96, 96)),
-    Case("torchvision:keypointrcnn_resnet50_fpn", (3, 96, 96), _SMALL_DETECTION),
+    Case("torchvision:keypointrcnn_resnet50_fpn", (3, 96, 96), _SMALL_DETECTION, listed=True),
     Case("torchvision:lraspp_mobilenet_v3_large", (3, 64, 64)),
-    Case("torchvision:maskrcnn_resnet50_fpn", (3, 96, 96), _SMALL_DETECTION),
+    Case("torchvision:maskrcnn_resnet50_fpn", (3, 96, 96), _SMALL_DETECTION, listed=True),
     Case("torchvision:maxvit_t", (3, 224, 224)),
     Case("torchvision:mnasnet0_5", (3, 64, 64)),
     Case("torchvision:mobilenet_v2", (3, 64, 64)),
     Case("torchvision:mobilenet_v3_small", (3, 64, 64)),
-    Case("torchvision:mvit_v2_s", (3, 16, 224, 224)),
+    Case("torchvision:mvit_v2_s", (3, 4, 64, 64), constructor=_short_mvit),
     Case("torchvision:quantized_googlenet", (3, 64, 64)),
     Case("torchvision:quantized_inception_v3", (3, 96, 96)),
     Case("torchvision:quantized_mobilenet_v2", (3, 64, 64)),
@@ -159,15 +187,15 @@ TORCHVISION = (
     Case("torchvision:quantized_resnet18", (3, 64, 64)),
     Case("torchvision:quantized_shufflenet_v2_x0_5", (3, 64, 64)),
     Case("torchvision:r3d_18", (3, 4, 64, 64)),
-    Case("torchvision:raft_small", (3, 128, 128)),
+    Case("torchvision:raft_small", (3, 128, 128), inputs=2),
     Case("torchvision:regnet_x_400mf", (3, 64, 64)),
     Case("torchvision:resnet18", (3, 64, 64)),
-    Case("torchvision:retinanet_resnet50_fpn", (3, 96, 96), _SMALL_DETECTION),
+    Case("torchvision:retinanet_resnet50_fpn", (3, 96, 96), _SMALL_DETECTION, listed=True),
     Case("torchvision:s3d", (3, 16, 224, 224)),
     Case("torchvision:shufflenet_v2_x0_5", (3, 64, 64)),
     Case("torchvision:squeezenet1_1", (3, 64, 64)),
-    Case("torchvision:ssd300_vgg16", (3, 300, 300)),
-    Case("torchvision:ssdlite320_mobilenet_v3_large", (3, 320, 320)),
+    Case("torchvision:ssd300_vgg16", (3, 300, 300), listed=True),
+    Case("torchvision:ssdlite320_mobilenet_v3_large", (3, 320, 320), listed=True),
     Case("torchvision:swin3d_t", (3, 4, 64, 64)),
     Case("torchvision:swin_v2_t", (3, 64, 64)),
     Case("torchvision:vgg11", (3, 64, 64)),
@@ -177,14 +205,20 @@ TORCHVISION = (
 CASES: Mapping[str, Case] = {case.name: case for case in (*TIMM, *TORCHVISION)}
 
 
-def build_case(name: str) -> BuiltModel:
+def build_case(name: str) -> nn.Module:
     """Build a model of the list, in eval mode, with values of which all matter."""
     case = CASES[name]
-    own_size = name.startswith("torchvision:") and not name.endswith("vit_b_32")  # takes any size, or only its own
+    # torchvision's take any size or only their own, but for this one
+    own_size = name.startswith("torchvision:") and not name.endswith("vit_b_32")
     size = None if own_size else (case.shape[0], case.shape[-2], case.shape[-1])
-    built = build_model(name, input_size=size, model_kwargs=case.options)
-    spread_values(built.model)
-    return built
+    if case.constructor is None:
+        model = build_model(name, input_size=size, model_kwargs=case.options).model
+    else:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = case.constructor().eval()
+    spread_values(model)
+    return model
 
 
 def spread_values(model: nn.Module) -> None:
@@ -203,10 +237,10 @@ def spread_values(model: nn.Module) -> None:
             tensor.copy_((spread + 0.5) * (value if abs(value) > 0.01 else 0.2) if is_scale else (spread - 0.5) * 0.2)
 
 
-def random_images(name: str, built: BuiltModel, count: int) -> tuple[Any, ...]:
+def random_images(name: str, count: int) -> tuple[Any, ...]:
     """Return arguments of one forward pass: a batch, two of them, or a list of images; the same at every call."""
     generator = torch.Generator().manual_seed(count)
-    shape = CASES[name].shape
-    if built.listed:
-        return ([torch.rand(shape, generator=generator) for _ in range(count)],)
-    return tuple(torch.randn(count, *shape, generator=generator) for _ in built.input_shapes)
+    case = CASES[name]
+    if case.listed:
+        return ([torch.rand(case.shape, generator=generator) for _ in range(count)],)
+    return tuple(torch.randn(count, *case.shape, generator=generator) for _ in range(case.inputs))

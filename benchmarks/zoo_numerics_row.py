@@ -64,9 +64,9 @@ def measure(name: str) -> NumericsRow:
     """Convert one model and compare it, in this process."""
     warnings.simplefilter("ignore")
     start = time.perf_counter()
-    built = build_case(name)
-    converted = asim_fx.convert(built.model, "ideal", random_images(name, built, 2), source=built.source)
-    found = {str(batch): agreement(built.model, converted, random_images(name, built, batch)) for batch in BATCHES}
+    model = build_case(name)
+    converted = asim_fx.convert(model, "ideal", random_images(name, 2), name=name)
+    found = {str(batch): agreement(model, converted, random_images(name, batch)) for batch in BATCHES}
     totals = converted.report.totals
     return NumericsRow(
         name=name,

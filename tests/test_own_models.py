@@ -190,6 +190,7 @@ def test_a_weight_that_is_computed_keeps_its_layers_name() -> None:
     check(nn.Sequential(nn.ReLU(), normed), ((torch.randn(2, 6),), {}), ["1"])
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
 def test_old_weight_norm_is_refused_with_what_to_do() -> None:
     with pytest.raises(CaptureError, match="cannot be copied") as caught:
         asim_fx.convert(nn.utils.weight_norm(nn.Linear(6, 4)), "ideal", torch.randn(2, 6))
@@ -208,6 +209,7 @@ class Padded(nn.Module):
         return self.encoder(x, src_key_padding_mask=padding).masked_fill(padding[..., None], 0)
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 def test_torchs_own_encoder() -> None:
     padding = torch.tensor([[0, 0, 0, 1], [0, 0, 0, 0]], dtype=torch.bool)
     parts = ("self_attn.in_proj", "self_attn.qk", "self_attn.av", "self_attn.out_proj", "linear1", "linear2")
@@ -365,51 +367,3 @@ def test_a_result_of_the_models_own_class_stays_one(wrap: Callable[[Tensor], Any
     assert type(result) is type(wrap(x))
     converted.set_fidelity("float")
     torch.testing.assert_close(converted(x).value, model.head(x))
-
-
-def test_transformers_vit() -> None:
-    transformers = pytest.importorskip("transformers")
-    config = transformers.ViTConfig(
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        image_size=16,
-        patch_size=4,
-        num_labels=3,
-    )
-    model = transformers.ViTForImageClassification(config).eval()
-    images = torch.randn(2, 3, 16, 16)
-    linears = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-    converted = asim_fx.convert(model, "ideal", (), {"pixel_values": images})
-    names = [row.name for row in converted.report.rows]
-    assert set(linears) < set(names)
-    assert sum(name.endswith((".qk", ".av")) for name in names) == 4
-    check(model, ((), {"pixel_values": images}), names)
-    assert type(converted(pixel_values=images)).__name__ == "ImageClassifierOutput"
-    assert converted(pixel_values=images).logits.shape == (2, 3)
-
-
-@pytest.mark.parametrize("masked", [True, False])
-def test_transformers_bert(masked: bool) -> None:
-    transformers = pytest.importorskip("transformers")
-    config = transformers.BertConfig(
-        vocab_size=20,
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=8,
-    )
-    model = transformers.BertModel(config).eval()
-    given = {"input_ids": torch.randint(0, 20, (3, 5))}
-    if masked:
-        given["attention_mask"] = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 0, 0, 0, 0]])
-    linears = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-    converted = asim_fx.convert(model, "ideal", (), given)
-    names = [row.name for row in converted.report.rows]
-    assert set(linears) < set(names)
-    check(model, ((), given), names)
-    result = converted(**given)
-    assert result.last_hidden_state.shape == (3, 5, 16)
-    assert result.pooler_output.shape == (3, 16)

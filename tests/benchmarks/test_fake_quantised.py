@@ -63,6 +63,8 @@ def test_difference_takes_the_worst_tensor_and_refuses_other_shapes() -> None:
     expected = {"a": torch.tensor([10.0, 1.0]), "b": [torch.tensor([1.0])]}
     assert difference(expected, {"a": torch.tensor([10.0, 2.0]), "b": [torch.tensor([1.5])]}) == 0.5
     assert difference(torch.zeros(2), torch.tensor([0.0, 3.0])) == 3.0
-    assert not difference(torch.ones(2), torch.tensor([1.0, float("nan")])) <= 1
+    broken = torch.tensor([1.0, float("nan")])
+    assert difference([torch.ones(2), torch.ones(2)], [torch.ones(2), broken]) == float("inf")
+    assert difference([broken, torch.ones(2)], [broken, torch.ones(2)]) == float("inf")
     with pytest.raises(ValueError, match="shapes"):
         difference(torch.zeros(2), torch.zeros(3))

@@ -70,19 +70,18 @@ def test_the_summary_names_what_does_not_agree(capsys: pytest.CaptureFixture[str
 
 
 def test_all_values_of_a_case_matter() -> None:
-    model = build_case("test_convnext").model
+    model = build_case("test_convnext")
     scales = [value.detach() for name, value in model.named_parameters() if name.endswith("gamma")]
     assert scales
     assert all(float(scale.min()) > 0.05 for scale in scales)
     assert not any(
         bool((value == value.flatten()[0]).all()) for value in model.state_dict().values() if value.numel() > 1
     )
-    again = build_case("test_convnext").model
+    again = build_case("test_convnext")
     assert all(torch.equal(one, other) for one, other in zip(model.parameters(), again.parameters(), strict=True))
 
 
 def test_images_of_a_case() -> None:
-    built = build_case("test_vit")
-    (images,) = random_images("test_vit", built, 3)
+    (images,) = random_images("test_vit", 3)
     assert images.shape == (3, *CASES["test_vit"].shape)
-    assert torch.equal(images, random_images("test_vit", built, 3)[0])
+    assert torch.equal(images, random_images("test_vit", 3)[0])
