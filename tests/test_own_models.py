@@ -102,6 +102,33 @@ def test_control_flow() -> None:
         converted(images, mode="mean", skip=1)
 
 
+class Deciding(nn.Module):
+    """Control flow that depends on the values of the images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3)
+        self.bright, self.dark = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = self.bright if x.mean() > 0 else self.dark
+        return self.head(branch(self.stem(x).mean((2, 3))))
+
+
+def test_control_flow_on_values_is_left_to_python() -> None:
+    model, images = Deciding().eval(), torch.rand(2, 3, 6, 6)
+    converted = asim_fx.convert(model, "ideal", images)
+    assert [row.name for row in converted.report.rows] == ["stem", "bright", "head"]
+    assert {row.name: row.reason for row in converted.report.unmapped} == {"dark": "float: the example never calls it"}
+    converted.set_fidelity("float")
+    for batch in BATCHES:
+        for way in (1, -1):
+            images = way * torch.rand(batch, 3, 6, 6)
+            with torch.no_grad():
+                torch.testing.assert_close(converted(images), model(images), rtol=1e-4, atol=1e-5)
+
+
 class Block(nn.Module):
     def __init__(self, width: int, inner: nn.Module | None = None) -> None:
         super().__init__()

@@ -104,6 +104,26 @@ def test_a_model_that_looks_at_values_is_captured_around_them() -> None:
     assert "data-dependent" in found.reason
 
 
+class Deciding(nn.Module):
+    """Goes one of two ways; the way out is known by two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other, self.head = nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4)), nn.Linear(4, 2)
+        self.kept = nn.ModuleList([self.head])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.one(x) if x.sum() < 1e9 else self.other(x))
+
+
+def test_what_the_example_never_calls_is_said() -> None:
+    found = capture_model(Deciding().eval(), torch.randn(3, 4))
+    assert [part.name for part in found.parts] == ["one", "head"]
+    assert [(one.name, one.macs, one.reason) for one in found.uncaptured] == [
+        ("other", 0, "the example never calls it")
+    ]
+
+
 def test_a_model_that_is_one_graph_is_not_taken_apart() -> None:
     found = capture_model(nn.Sequential(nn.Linear(4, 2)), torch.randn(3, 4))
     assert found.is_whole
