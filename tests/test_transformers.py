@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -41,7 +43,7 @@ def test_vit() -> None:
 
 
 @pytest.mark.parametrize("masked", [True, False])
-def test_bert(masked: bool) -> None:
+def test_bert(masked: bool, tmp_path: Path) -> None:
     config = transformers.BertConfig(
         vocab_size=20,
         hidden_size=16,
@@ -62,3 +64,6 @@ def test_bert(masked: bool) -> None:
     result = converted(**given)
     assert result.last_hidden_state.shape == (3, 5, 16)
     assert result.pooler_output.shape == (3, 16)
+    converted.save(tmp_path / "bert")
+    loaded = asim_fx.load(tmp_path / "bert", model=transformers.BertModel(config))
+    assert torch.equal(loaded(**dict(reversed(given.items()))).pooler_output, result.pooler_output)
