@@ -79,7 +79,7 @@ def test_the_report_holds_every_multiply() -> None:
 
 
 def test_strict_refuses_what_is_in_no_graph() -> None:
-    with pytest.raises(PlanError, match="in no graph: the model itself"):
+    with pytest.raises(PlanError, match=r"in no graph.*: the model itself"):
         asim_fx.convert(detector(), "ideal", (images(1),), strict=True)
 
 
@@ -149,9 +149,6 @@ def test_ssdlite(ssdlite: BuiltModel, tmp_path: Path) -> None:
         assert len(actual) == count
         assert [list(one) for one in actual] == [list(one) for one in expected]
         assert all(a[key].shape[1:] == b[key].shape[1:] for a, b in zip(actual, expected, strict=True) for key in a)
-    found = agreement(model, converted, (pictures[:2],))
-    assert found.sites < 1e-6, found.worst_site
-    assert found.graphs < 1e-4
     converted.save(tmp_path / "ssd")
     loaded = asim_fx.load(tmp_path / "ssd")
     converted.reseed(0)

@@ -103,14 +103,14 @@ def tensors(value: Any) -> list[Tensor]:
     return [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, Tensor)]
 
 
-def signature(named: dict[str, Any], batch: int) -> tuple[InputLeaf, ...]:
-    """Return the tensors that the model takes, by name."""
+def signature(named: dict[str, Any], *, fixed: bool = False) -> tuple[InputLeaf, ...]:
+    """Return the tensors that the model takes, by name; where the batch is fixed, with it in their shapes."""
     original = batch_of(named)
     leaves = []
     for path, leaf in pytree.tree_flatten_with_path(named)[0]:
         if isinstance(leaf, Tensor):
             shape: tuple[int | None, ...] = tuple(leaf.shape)
-            if is_batched(leaf, original):
+            if is_batched(leaf, original) and not fixed:
                 shape = (None, *shape[1:])
             leaves.append(InputLeaf(leaf_name(path), shape, leaf.dtype))
     return tuple(leaves)
