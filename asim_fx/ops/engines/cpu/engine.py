@@ -50,20 +50,23 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed) -> Tensor:
     plan = plan_of(config)
     arrays = {streamed: _arrays(plan, streamed_lanes=streamed) for streamed in (True, False)}
     tiles = -(-reduction.length // config.step)
-    rows = reduction.stored.transpose(1, 2).reshape(-1, reduction.length).contiguous()
+    rows = reduction.stored.transpose(1, 2).contiguous()
+    starts = np.arange(reduction.groups * reduction.outputs, dtype=np.int64) * reduction.length
+    offsets = np.arange(reduction.length, dtype=np.int64)
     shape = (reduction.groups, reduction.outputs, tiles, config.weight.bits, -1)
-    stored = packed(rows.numpy(), config.step, config.weight.bits).reshape(shape)
+    stored = packed(rows.view(-1).numpy(), starts, offsets, config.step, config.weight.bits).reshape(shape)
     key = np.array(seed.key(config.stream), np.uint32)
     layout = config.layout
     batch = reduction.numel // layout.elements if layout else 1
     samples = np.array([layout.stride if layout else 0, batch, seed.first_sample], np.int64)
     sums = result.numpy()
+    source, streamed_offsets = reduction.gather.source.numpy(), reduction.gather.offsets.numpy()
     threads = threads_for(torch.device("cpu"))
 
     def compute(block: Block) -> None:
-        vectors = reduction.streamed(block)
-        groups, count, length = vectors.shape
-        bits = packed(vectors.reshape(-1, length).contiguous().numpy(), config.step, config.input.bits)
+        starts = reduction.gather.starts_of(block)
+        groups, count = starts.shape
+        bits = packed(source, starts.flatten().numpy(), streamed_offsets, config.step, config.input.bits)
         streamed = bits.reshape(groups, count, *bits.shape[1:])
         streamed_flat, stored_flat = _places(reduction, block)
         # Whatever leaves fewer lanes empty.

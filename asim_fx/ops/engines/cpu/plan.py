@@ -58,6 +58,8 @@ def not_covered(config: OpConfig) -> str:
         return "weights: parallel"
     if read.adc_bits is None:
         return "the converter is ideal"
+    if max(config.input.bits, config.weight.bits) > 16:
+        return "codes of more than 16 bits"
     if config.step > read.rows:
         return "a row tile is longer than the array"
     for part in work.parts:

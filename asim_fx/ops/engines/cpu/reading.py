@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from asim_fx.ops.engines.cpu.compiled import compiled, ones_in
+from asim_fx.ops.engines.cpu.compiled import compiled, left, ones_in, right
 from asim_fx.ops.engines.cpu.words import count_outputs, philox_block
 
 LANES = 64
@@ -29,78 +29,114 @@ I64 = NDArray[np.int64]
 
 
 @compiled
-def _count8(other: U32, lanes: U32, start: int, shift: np.uint32, mac: U32) -> None:
-    x0, x1, x2, x3 = other[start], other[start + 1], other[start + 2], other[start + 3]
-    x4, x5, x6, x7 = other[start + 4], other[start + 5], other[start + 6], other[start + 7]
-    w0, w1, w2, w3 = lanes[start], lanes[start + 1], lanes[start + 2], lanes[start + 3]
-    w4, w5, w6, w7 = lanes[start + 4], lanes[start + 5], lanes[start + 6], lanes[start + 7]
-    for n in range(LANES):
-        low = ones_in(x0 & w0[n]) + ones_in(x1 & w1[n]) + ones_in(x2 & w2[n]) + ones_in(x3 & w3[n])
-        top = ones_in(x4 & w4[n]) + ones_in(x5 & w5[n]) + ones_in(x6 & w6[n]) + ones_in(x7 & w7[n])
-        mac[n] += np.uint32(low + top) << shift
+def _count(
+    others: U32, v: int, tile: int, other_bit: int, lanes: U32, lane_bit: int, shift: np.uint32, fresh: bool, mac: U32
+) -> None:
+    """Add 2**shift times the ones that a word of ``others`` and each lane share, over the words of a tile, to ``mac``.
 
+    ``fresh``: to zero instead.
 
-@compiled
-def _count(other: U32, lanes: U32, shift: np.uint32, mac: U32) -> None:
-    """Add 2**shift times the common ones of ``other`` (words) and ``lanes`` (words, LANES) to ``mac``."""
-    words = other.shape[0]
+    Eight words at a time, so that sums stay in registers. Both arrays are indexed whole: with a view for each word the
+    compiler would have to check too many pairs for overlap and would not vectorise.
+    """
+    words = others.shape[3]
     start = 0
+    if fresh and words < 8:
+        for n in range(LANES):
+            mac[n] = 0
     while start + 8 <= words:
-        _count8(other, lanes, start, shift, mac)
+        x0 = others[v, tile, other_bit, start]
+        x1 = others[v, tile, other_bit, start + 1]
+        x2 = others[v, tile, other_bit, start + 2]
+        x3 = others[v, tile, other_bit, start + 3]
+        x4 = others[v, tile, other_bit, start + 4]
+        x5 = others[v, tile, other_bit, start + 5]
+        x6 = others[v, tile, other_bit, start + 6]
+        x7 = others[v, tile, other_bit, start + 7]
+        if fresh and start == 0:
+            for n in range(LANES):
+                low = (
+                    ones_in(x0 & lanes[tile, lane_bit, start, n])
+                    + ones_in(x1 & lanes[tile, lane_bit, start + 1, n])
+                    + ones_in(x2 & lanes[tile, lane_bit, start + 2, n])
+                    + ones_in(x3 & lanes[tile, lane_bit, start + 3, n])
+                )
+                top = (
+                    ones_in(x4 & lanes[tile, lane_bit, start + 4, n])
+                    + ones_in(x5 & lanes[tile, lane_bit, start + 5, n])
+                    + ones_in(x6 & lanes[tile, lane_bit, start + 6, n])
+                    + ones_in(x7 & lanes[tile, lane_bit, start + 7, n])
+                )
+                mac[n] = left(np.uint32(low + top), shift)
+        else:
+            for n in range(LANES):
+                low = (
+                    ones_in(x0 & lanes[tile, lane_bit, start, n])
+                    + ones_in(x1 & lanes[tile, lane_bit, start + 1, n])
+                    + ones_in(x2 & lanes[tile, lane_bit, start + 2, n])
+                    + ones_in(x3 & lanes[tile, lane_bit, start + 3, n])
+                )
+                top = (
+                    ones_in(x4 & lanes[tile, lane_bit, start + 4, n])
+                    + ones_in(x5 & lanes[tile, lane_bit, start + 5, n])
+                    + ones_in(x6 & lanes[tile, lane_bit, start + 6, n])
+                    + ones_in(x7 & lanes[tile, lane_bit, start + 7, n])
+                )
+                mac[n] += left(np.uint32(low + top), shift)
         start += 8
-    while start + 2 <= words:
-        x0, x1 = other[start], other[start + 1]
-        w0, w1 = lanes[start], lanes[start + 1]
+    while start < words:
+        x0 = others[v, tile, other_bit, start]
         for n in range(LANES):
-            mac[n] += np.uint32(ones_in(x0 & w0[n]) + ones_in(x1 & w1[n])) << shift
-        start += 2
-    if start < words:
-        x0, w0 = other[start], lanes[start]
-        for n in range(LANES):
-            mac[n] += np.uint32(ones_in(x0 & w0[n])) << shift
+            mac[n] += left(ones_in(x0 & lanes[tile, lane_bit, start, n]), shift)
+        start += 1
 
 
 @compiled
-def _look_up(table: I64, entries: U32, mac: U32, found: U32) -> None:
+def _look_up(start: np.int64, multiplier: np.uint32, entries: U32, mac: U32, found: U32) -> None:
     """Write the codes of reads without noise."""
-    multiplier = np.uint32(table[MULTIPLIER])
     if multiplier:
         for n in range(LANES):
-            found[n] = np.uint32(mac[n] * multiplier + np.uint32(32768)) >> np.uint32(16)
-        return
-    mine = entries[table[START] :]
-    for n in range(LANES):
-        found[n] = mine[mac[n]]
+            found[n] = right(np.uint32(mac[n] * multiplier + np.uint32(32768)), np.uint32(16))
+    else:
+        for n in range(LANES):
+            found[n] = entries[start + np.int64(mac[n])]
 
 
 @compiled
 def _draw(
-    table: I64, entries: U32, low_cuts: U32, mac: U32, words: U32, shift: np.uint32, index: U32, found: U32
+    start: np.int64,
+    bits: np.uint32,
+    entries: U32,
+    mac: U32,
+    words: U32,
+    word: np.int64,
+    shift: np.uint32,
+    index: U32,
+    found: U32,
 ) -> bool:
     """Write the codes of noisy reads as the high halves decide; return whether the low half matters for any."""
-    bits = np.uint32(table[COLUMN_BITS])
-    below = np.uint32(16) - bits
-    mask = np.uint32((np.uint32(1) << below) - np.uint32(1))
+    below = np.uint32(np.uint32(16) - bits)
+    mask = np.uint32(np.uint32(1) << below) - np.uint32(1)
     undecided = np.uint32(0)
     for n in range(LANES):
-        half = np.uint32(words[n] >> shift) & np.uint32(0xFFFF)
-        index[n] = np.uint32(mac[n] << bits) | np.uint32(half >> below)
-        undecided |= np.uint32((half & mask) == np.uint32(0))
-    mine = entries[table[START] :]
+        half = right(words[word, n], shift) & np.uint32(0xFFFF)
+        index[n] = np.uint32(left(mac[n], bits) | right(np.uint32(half), below)) + np.uint32(start)
+        # The top bit is set only where the rest is 0.
+        undecided |= np.uint32(np.uint32(half & mask) - np.uint32(1))
     for n in range(LANES):
-        found[n] = mine[index[n]]
+        found[n] = entries[index[n]]
     for n in range(LANES):
-        rest = np.uint32(words[n] >> shift) & mask
+        rest = right(words[word, n], shift) & np.uint32(mask)
         entry = found[n]
-        code = np.uint32(entry >> np.uint32(6)) & np.uint32(1023)
-        other = np.uint32(np.uint32(code + np.uint32(entry & np.uint32(63))) - np.uint32(32))
-        found[n] = other if rest > np.uint32(entry >> np.uint32(16)) else code
-    return undecided != 0
+        code = right(entry, np.uint32(6)) & np.uint32(1023)
+        step = np.uint32(np.uint32(entry & np.uint32(63)) - np.uint32(32))
+        found[n] = np.uint32(code + (step if np.uint32(rest) > right(entry, np.uint32(16)) else np.uint32(0)))
+    return undecided >= np.uint32(0x80000000)
 
 
 @compiled
 def _decide(
-    table: I64,
+    bits: np.int64,
     entries: U32,
     low_cuts: U32,
     words: U32,
@@ -114,26 +150,33 @@ def _decide(
 ) -> None:
     """Decide by the low half where the high half leaves it open."""
     shift = np.uint32(16 * (read & 1))
-    mask = np.uint32((1 << (16 - table[COLUMN_BITS])) - 1)
+    word = (read & 7) >> 1
+    mask = np.uint32((1 << (16 - bits)) - 1)
     for n in range(LANES):
-        if np.uint32(words[n] >> shift) & mask == 0:
+        if right(words[word, n], shift) & mask == 0:
             one = outputs[:, n : n + 1].copy()
             one[2, 0] |= np.uint32(0x40000000)
             philox_block(one[0], one[1], one[2], np.uint32(read >> 3), k0, k1, fine)
-            low = np.uint32(fine[(read & 7) >> 1, 0] >> shift) & np.uint32(0xFFFF)
-            at = table[START] + np.int64(index[n])
-            if low >= low_cuts[at]:
-                found[n] = np.uint32(found[n] + np.uint32(entries[at] & np.uint32(63))) - np.uint32(32)
+            low = np.uint32(fine[word, 0] >> shift) & np.uint32(0xFFFF)
+            if low >= low_cuts[index[n]]:
+                found[n] = np.uint32(found[n] + np.uint32(entries[index[n]] & np.uint32(63))) - np.uint32(32)
 
 
 @compiled
-def _vote(codes: I32, reads: int, how: int, one: I32) -> None:
+def _add(found: U32, place: np.int32, sums: I32, s: np.int64) -> None:
+    for n in range(LANES):
+        sums[s, n] += np.int32(found[n]) * place
+
+
+@compiled
+def _vote(codes: I32, reads: int, how: int, one: U32) -> None:
+    """Write what the reads of each lane become together."""
     for n in range(LANES):
         if how == MEAN:
             total = np.int32(0)
             for again in range(reads):
                 total += codes[again, n]
-            one[n] = total
+            one[n] = np.uint32(total)
         elif how == MEDIAN:
             for at in range(1, reads):
                 value = codes[at, n]
@@ -142,7 +185,7 @@ def _vote(codes: I32, reads: int, how: int, one: I32) -> None:
                     codes[back, n] = codes[back - 1, n]
                     back -= 1
                 codes[back, n] = value
-            one[n] = codes[(reads - 1) // 2, n]
+            one[n] = np.uint32(codes[(reads - 1) // 2, n])
         else:
             best, best_count = codes[0, n], 0
             for candidate in range(reads):
@@ -151,7 +194,7 @@ def _vote(codes: I32, reads: int, how: int, one: I32) -> None:
                     count += codes[again, n] == codes[candidate, n]
                 if count > best_count or (count == best_count and codes[candidate, n] < best):
                     best, best_count = codes[candidate, n], count
-            one[n] = best
+            one[n] = np.uint32(best)
 
 
 @compiled
@@ -210,7 +253,6 @@ def read_lanes(
     index = np.zeros(LANES, np.uint32)
     found = np.zeros(LANES, np.uint32)
     codes = np.zeros((most, LANES), np.int32)
-    one = np.zeros(LANES, np.int32)
     sums = np.zeros((scales.shape[0], LANES), np.int32)
     totals = np.zeros((others.shape[0], scales.shape[0], LANES), np.int64)
     nothing = np.zeros(others.shape[2], np.bool_)
@@ -236,47 +278,38 @@ def read_lanes(
                     any_row |= others[v, tile, bit, word]
                 nothing[bit] = any_row == 0
             for c in range(cells.shape[0]):
-                table = tables[cells[c, TABLE]]
-                quiet = table[COLUMN_BITS] == 0
-                for n in range(LANES):
-                    mac[n] = 0
+                table = cells[c, TABLE]
+                start, column_bits = tables[table, START], tables[table, COLUMN_BITS]
                 counted = False
                 for t in range(cells[c, FIRST_TERM], cells[c, END_TERM]):
-                    if not nothing[terms[t, OTHER_BIT]]:
+                    other_bit = terms[t, OTHER_BIT]
+                    if not nothing[other_bit]:
+                        shift = np.uint32(terms[t, SHIFT])
+                        _count(others, v, tile, other_bit, lanes, terms[t, LANE_BIT], shift, not counted, mac)
                         counted = True
-                        _count(
-                            others[v, tile, terms[t, OTHER_BIT]],
-                            lanes[tile, terms[t, LANE_BIT]],
-                            np.uint32(terms[t, SHIFT]),
-                            mac,
-                        )
-                if quiet and not counted:
-                    continue
                 place = np.int32(cells[c, PLACE])
-                mine = sums[cells[c, SUM]]
+                if column_bits == 0:
+                    if counted:
+                        _look_up(start, np.uint32(tables[table, MULTIPLIER]), entries, mac, found)
+                        _add(found, place, sums, cells[c, SUM])
+                    continue
+                if not counted:
+                    mac[:] = 0
                 reads = cells[c, READS]
-                if quiet:
-                    _look_up(table, entries, mac, found)
                 for again in range(reads):
-                    if not quiet:
-                        read = tile * reads_of_tile + cells[c, FIRST_READ] + again
-                        if read >> 3 != block:
-                            block = read >> 3
-                            philox_block(outputs[0], outputs[1], outputs[2], np.uint32(block), key[0], key[1], words)
-                        chosen = words[(read & 7) >> 1]
-                        shift = np.uint32(16 * (read & 1))
-                        if _draw(table, entries, low_cuts, mac, chosen, shift, index, found):
-                            _decide(table, entries, low_cuts, chosen, read, outputs, key[0], key[1], index, found, fine)
+                    read = tile * reads_of_tile + cells[c, FIRST_READ] + again
+                    if read >> 3 != block:
+                        block = read >> 3
+                        philox_block(outputs[0], outputs[1], outputs[2], np.uint32(block), key[0], key[1], words)
+                    word, half = (read & 7) >> 1, np.uint32(16 * (read & 1))
+                    if _draw(start, np.uint32(column_bits), entries, mac, words, word, half, index, found):
+                        _decide(column_bits, entries, low_cuts, words, read, outputs, key[0], key[1], index, found, fine)
                     if reads > 1:
                         for n in range(LANES):
                             codes[again, n] = np.int32(found[n])
                 if reads > 1:
-                    _vote(codes, reads, how, one)
-                    for n in range(LANES):
-                        mine[n] += one[n] * place
-                else:
-                    for n in range(LANES):
-                        mine[n] += np.int32(found[n]) * place
+                    _vote(codes, reads, how, found)
+                _add(found, place, sums, cells[c, SUM])
             for s in range(scales.shape[0]):
                 for n in range(LANES):
                     totals[v, s, n] += np.int64(sums[s, n])
