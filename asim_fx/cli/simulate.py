@@ -10,6 +10,7 @@ import typer
 
 from asim_fx.cli.convert import EngineOption
 from asim_fx.errors import InterruptedRunError, UsageError
+from asim_fx.sharding import joined, shard_of_environment
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,7 +25,10 @@ integer model and of the simulated hardware, with 95 % intervals: over seeds
 where there are several, over images otherwise.
 
 --data is `digits`, a folder with a sub-folder for each class, or a data set
-of timm (torch/cifar10, hfds/NAME, wds/PATTERN)."""
+of timm (torch/cifar10, hfds/NAME, wds/PATTERN).
+
+Several processes share the batches, and the result is that of one:
+torchrun --nproc-per-node=2 -m asim_fx simulate DIR --data SOURCE"""
 
 _NAMES = {"float": "float model", "integer": "ideal integer model", "hardware": "simulated hardware"}
 
@@ -63,17 +67,19 @@ def simulate(
 ) -> None:
     """Measure the accuracy of a converted model."""
     numbers = parse_seeds(seeds)
-    _check_results_options(results_file, resume=resume, overwrite=overwrite)
+    shard = shard_of_environment()
+    if shard.leads:
+        _check_results_options(results_file, resume=resume, overwrite=overwrite)
     from asim_fx.cli.console import progress_bar, stdout
 
-    with progress_bar() as bar:
+    with progress_bar(shown=shard.leads) as bar, joined(shard):
         task = bar.add_task("loading", total=None)
         from asim_fx.cli.work.loading import load_artifact
         from asim_fx.data import open_data
         from asim_fx.models.devices import resolve_device
         from asim_fx.simulation import simulate as run
 
-        target = resolve_device(device)
+        target = resolve_device(device, shard.local_rank)
         loaded = load_artifact(directory, model, model_kwargs or ())
         if engine is not None:
             loaded.converted.set_engine(engine.value)
@@ -97,9 +103,12 @@ def simulate(
                 resume=resume,
                 overwrite=overwrite,
                 progress=lambda done, total: bar.update(task, description="simulating", completed=done, total=total),
+                shard=shard,
             )
         except KeyboardInterrupt as interrupt:
             raise _interrupted(results_file) from interrupt
+    if not shard.leads:
+        return
     if as_json:
         typer.echo(json.dumps(result.to_json(), indent=2))
     else:

@@ -59,25 +59,25 @@ class DataSource:
         """Number of batches, where it is known."""
         return None if self.samples is None else -(-self.samples // self.batch_size)
 
-    def batches(self, first: int = 0) -> Iterator[Batch]:
+    def batches(self, first: int = 0, step: int = 1) -> Iterator[Batch]:
         """Yield images, float32 (batch, C, H, W), and classes, int64 (batch,).
 
         Args:
-            first: number of the first batch to yield; the ones before are not read where they need not be.
+            first: number of the first batch to yield.
+            step: distance to the next one. What is not yielded is read only where a stream leaves no choice.
 
         Raises:
             DataError: an image cannot be decoded.
         """
         if isinstance(self.images, ImageStream):
-            yield from islice(self._streamed(self.images), first, None)
+            yield from islice(self._streamed(self.images), first, None, step)
         else:
-            yield from self._listed(self.images, first)
+            yield from self._listed(self.images, first, step)
 
-    def _listed(self, images: ImageList, first: int) -> Iterator[Batch]:
-        wanted = range(first * self.batch_size, self.samples or 0)
-        loader = DataLoader(
-            _Decoded(images), self.batch_size, sampler=wanted, num_workers=self.workers, collate_fn=_collate
-        )
+    def _listed(self, images: ImageList, first: int, step: int) -> Iterator[Batch]:
+        samples, size = self.samples or 0, self.batch_size
+        wanted = [list(range(start, min(start + size, samples))) for start in range(first * size, samples, step * size)]
+        loader = DataLoader(_Decoded(images), batch_sampler=wanted, num_workers=self.workers, collate_fn=_collate)
         for batch in loader:
             if isinstance(batch, Undecodable):
                 msg = f"{batch.where} cannot be decoded: {batch.reason}"

@@ -10,8 +10,12 @@ if TYPE_CHECKING:
     import torch
 
 
-def resolve_device(name: str) -> torch.device:
+def resolve_device(name: str, local_rank: int = 0) -> torch.device:
     """Return the device called ``name``: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+
+    Args:
+        name: as torch writes it; ``cuda`` alone is the GPU of the process.
+        local_rank: number of this process among those on this machine.
 
     Raises:
         UsageError: there is no such device here.
@@ -26,6 +30,8 @@ def resolve_device(name: str) -> torch.device:
     if device.type == "cpu":
         return device
     if device.type == "cuda":
+        if device.index is None and local_rank:
+            device = torch.device("cuda", local_rank)
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) < count:
             return device

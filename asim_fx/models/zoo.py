@@ -58,6 +58,9 @@ def build_torchvision(request: ModelRequest) -> LibraryModel:
         kwargs.setdefault("weights_backbone", None)  # else torchvision downloads them
     model = construct(request, lambda: models.get_model(name, **kwargs))
     data = _torchvision_config(models.get_model_weights(name).DEFAULT.transforms())
+    taken = getattr(model, "image_size", None)  # of a ViT, which its weights may not share
+    if isinstance(taken, int) and taken != data["input_size"][1]:
+        data["input_size"] = (3, taken, taken)
     size = _image_size(data["input_size"])
     match builder.__module__.split("."):
         case ["torchvision", "models", "video", *_]:

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from asim_fx.data import DataSource
 from asim_fx.errors import DataError, InputError
 from asim_fx.fingerprint import fingerprint
 from asim_fx.passes.lower_sites import RNG
+from asim_fx.sharding import ALONE, Shard
 from asim_fx.simulation.journal import BatchKey, BatchResult, Journal, Variant, open_journal
 from asim_fx.simulation.metrics import Estimate, estimate_over_images, estimate_over_seeds
 
@@ -34,7 +36,7 @@ class VariantResult:
         images: different images, each seen once for every seed.
         top1: share of images with the right class first.
         top5: with the right class among the first five; None where there are five classes or fewer.
-        images_per_second: of the forward passes.
+        images_per_second: of the forward passes, of all processes together.
     """
 
     variant: Variant
@@ -79,6 +81,7 @@ def simulate(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
+    shard: Shard = ALONE,
 ) -> SimulationResult:
     """Run a converted model on labelled images.
 
@@ -96,9 +99,11 @@ def simulate(
         resume: whether to go on with what the results file holds.
         overwrite: whether to throw away what it holds.
         progress: told how far it is.
+        shard: the share of this process. Each process runs whole batches, and returns the result of all of them: that
+            of a single process to the bit, as each batch is made of the same images.
 
     Raises:
-        DataError: the data does not suit the model, is empty, or cannot be decoded.
+        DataError: the data does not suit the model, is empty, cannot be decoded, or is not the same in all processes.
         InputError: the model does not return one row of class scores for each image.
         UsageError: the results file holds results already, or is of another run.
         OutputError: the results file cannot be written.
@@ -113,13 +118,18 @@ def simulate(
         "batch_size": data.batch_size,
         "device": target.type,
     }
+    if any(other != header for other in shard.gather(header)):
+        msg = "the processes do not have the same model and data"
+        raise DataError(msg, hint="give all of them the same artifact, data and options")
     runs = _runs(seeds, baseline=baseline)
-    with open_journal(results_file, header, resume=resume, overwrite=overwrite) as journal:
+    path = results_file if shard.leads else None
+    with open_journal(path, header, resume=resume, overwrite=overwrite) as journal:
+        journal.finished = shard.gather(journal.finished)[0]
         try:
-            _run_all(converted, data, runs, target, journal, progress)
+            _run_all(converted, data, runs, target, journal, progress, shard)
         finally:
             converted.set_fidelity("hardware")
-        variants = _summarise(runs, journal.finished)
+        variants = _summarise(runs, journal.finished, shard.count)
     return SimulationResult(
         model=converted.report.model,
         spec=converted.report.spec,
@@ -154,21 +164,32 @@ def _run_all(
     device: torch.device,
     journal: Journal,
     progress: Progress | None,
+    shard: Shard,
 ) -> None:
     total = None if data.batch_count is None else data.batch_count * len(runs)
     first = _first_unfinished(runs, journal.finished)
     done = first * len(runs)
     if total is not None and done >= total:
         return
+    batches = data.batches(first + shard.rank, shard.count)
     # Batches outside and variants inside: every image is decoded once.
-    for number, (images, labels) in enumerate(data.batches(first), start=first):
+    for number in count(first + shard.rank, shard.count):
+        batch = next(batches, None)
+        at_work = sum(shard.gather(batch is not None))
+        if not at_work:
+            return
         for variant, seed in runs:
-            if BatchKey(variant, seed, number) not in journal.finished:
+            result = None
+            if batch is not None and BatchKey(variant, seed, number) not in journal.finished:
+                images, labels = (part.to(device) for part in batch)
                 converted.set_fidelity(variant)
                 converted.reseed(seed or 0, first_sample=number * data.batch_size)
-                right, seconds = _forward(converted, images.to(device), labels.to(device), data.classes)
-                journal.append(BatchResult(variant, seed, number, len(labels), *right, seconds))
-            done += 1
+                right, seconds = _forward(converted, images, labels, data.classes)
+                result = BatchResult(variant, seed, number, len(labels), *right, seconds)
+            for finished in shard.gather(result):
+                if finished is not None:
+                    journal.append(finished)
+            done += at_work
             if progress is not None:
                 progress(done, total)
 
@@ -212,15 +233,18 @@ def _synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _summarise(runs: Sequence[Run], finished: Mapping[BatchKey, BatchResult]) -> tuple[VariantResult, ...]:
+def _summarise(
+    runs: Sequence[Run], finished: Mapping[BatchKey, BatchResult], processes: int
+) -> tuple[VariantResult, ...]:
     variants = dict.fromkeys(variant for variant, _ in runs)
     return tuple(
-        _summarise_variant(variant, [run for run in runs if run[0] == variant], finished) for variant in variants
+        _summarise_variant(variant, [run for run in runs if run[0] == variant], finished, processes)
+        for variant in variants
     )
 
 
 def _summarise_variant(
-    variant: Variant, runs: Sequence[Run], finished: Mapping[BatchKey, BatchResult]
+    variant: Variant, runs: Sequence[Run], finished: Mapping[BatchKey, BatchResult], processes: int
 ) -> VariantResult:
     by_seed = [[result for key, result in finished.items() if key[:2] == run] for run in runs]
     images = sum(result.images for result in by_seed[0])
@@ -237,7 +261,7 @@ def _summarise_variant(
         top5=_estimate([sum(result.top5 or 0 for result in results) for results in by_seed], images)
         if has_top5
         else None,
-        images_per_second=len(runs) * images / max(sum(result.seconds for result in everything), 1e-9),
+        images_per_second=processes * len(runs) * images / max(sum(result.seconds for result in everything), 1e-9),
     )
 
 

@@ -86,6 +86,20 @@ def test_batches_go_on_from_any_of_them(folder: Path, first: int) -> None:
         assert torch.equal(labels, same_labels)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_are_dealt_out_whole(folder: Path, workers: int) -> None:
+    source = open_data(str(folder), config=RGB, batch_size=5, workers=workers)
+    dealt = [list(source.batches(rank, 2)) for rank in range(2)]
+    assert [len(labels) for _, labels in dealt[0]] == [5, 2]
+    assert [len(labels) for _, labels in dealt[1]] == [5]
+    whole = list(source)
+    for (images, labels), (same_images, same_labels) in zip(
+        [dealt[0][0], dealt[1][0], dealt[0][1]], whole, strict=True
+    ):
+        assert torch.equal(images, same_images)
+        assert torch.equal(labels, same_labels)
+
+
 def test_a_model_of_one_channel_gets_gray_images(folder: Path) -> None:
     images, _ = next(iter(open_data(str(folder), config=GRAY)))
     assert images.shape[1:] == (1, 8, 8)

@@ -59,6 +59,13 @@ def test_a_named_model_and_the_same_again_from_its_source(
     assert not again.training
 
 
+def test_a_vit_takes_images_of_its_own_size_where_its_weights_were_trained_on_others() -> None:
+    assert build_model("torchvision:vit_h_14", device="meta").input_shapes == ((3, 224, 224),)
+    smaller = build_model("torchvision:vit_b_32", model_kwargs={"image_size": 96})
+    assert smaller.input_shapes == ((3, 96, 96),)
+    assert smaller.source.data_config["input_size"] == [3, 96, 96]
+
+
 def test_torchvision_s_own_word_on_how_images_are_prepared() -> None:
     config = build_model("torchvision:swin_t").source.data_config
     assert config["crop_pct"] == pytest.approx(224 / 232)
@@ -241,6 +248,13 @@ def test_aliases_of_a_model_with_two_heads() -> None:
 
     model = timm.create_model("deit_tiny_distilled_patch16_224")
     assert find_aliases(model)["@classifier"] == ("head", "head_dist")
+
+
+def test_trying_an_image_size_leaves_nothing_in_the_model() -> None:
+    """This model keeps a table for the size that it saw last, as a buffer."""
+    model = build_model("convit_tiny", input_size=(3, 64, 64)).model
+    assert {type(buffer) for buffer in model.buffers()} == {torch.Tensor}
+    assert {tuple(buffer.shape) for name, buffer in model.named_buffers() if "rel_indices" in name} == {(1, 1, 1, 3)}
 
 
 @pytest.mark.parametrize("name", ["gpu", "tpu", "xla", "cuda:77", ""])
