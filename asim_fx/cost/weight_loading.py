@@ -1,0 +1,25 @@
+"""Energy of writing stored operands into the cells."""
+
+from __future__ import annotations
+
+from asim_fx.cost import zigzag_imc
+from asim_fx.cost.figure import Figure, unknown
+from asim_fx.ir import SitePlan
+from asim_fx.spec.base import known
+
+MODEL = "zigzag-imc line capacitance"
+
+
+def write_energy_j(plan: SitePlan) -> Figure:
+    """Return the energy of writing the stored operand of an analog site once, in J.
+
+    Activations (Q of QK^T, V of AV) are written for every image. Weights are written once: here every site has arrays
+    of its own, so that they stay. What brings them to the chip is not included.
+    """
+    settings, site = plan.settings, plan.site
+    node, supply = known(settings.macro.cost.node_nm), known(settings.macro.cost.supply_v)
+    if node is None or supply is None:
+        return unknown("`cost.node_nm` or `cost.supply_v` of the macro unknown")
+    cells = site.k * site.n * site.groups * settings.weight_bits
+    energy_fj = zigzag_imc.cell_write_energy_fj(settings.macro.rows, supply, node)
+    return Figure(1e-15 * energy_fj * cells, MODEL, zigzag_imc.GATES_BAND)
