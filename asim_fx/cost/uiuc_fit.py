@@ -11,6 +11,7 @@ Bands are the fit's own leave-one-paper-out errors, 80th percentile by circuit.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from asim_fx.cost.figure import Band
@@ -43,7 +44,7 @@ def adc_energy_fj(bits: float, node_nm: float) -> float:
         bits: of the converter.
         node_nm: technology.
     """
-    return _ADC_FJ_PER_BIT * bits * (node_nm / _REFERENCE_NM) ** _ADC_NODE_EXPONENT
+    return _ADC_FJ_PER_BIT * bits * math.pow(node_nm / _REFERENCE_NM, _ADC_NODE_EXPONENT)
 
 
 def array_energy_fj(rows: int, supply_v: float, node_nm: float, circuit: Circuit) -> float:
@@ -55,7 +56,8 @@ def array_energy_fj(rows: int, supply_v: float, node_nm: float, circuit: Circuit
         node_nm: technology.
         circuit: how the column adds up.
     """
-    return _ARRAY_FJ_PER_ROW[circuit] * rows * supply_v**2 * (node_nm / _REFERENCE_NM) ** _ARRAY_NODE_EXPONENT
+    scale = math.pow(node_nm / _REFERENCE_NM, _ARRAY_NODE_EXPONENT)
+    return _ARRAY_FJ_PER_ROW[circuit] * rows * supply_v**2 * scale
 
 
 def digital_energy_fj(products: float, supply_v: float, node_nm: float) -> float:
@@ -66,5 +68,5 @@ def digital_energy_fj(products: float, supply_v: float, node_nm: float) -> float
         supply_v: supply voltage.
         node_nm: technology.
     """
-    scale = (node_nm / _REFERENCE_NM) ** _DIGITAL_NODE_EXPONENT
-    return _DIGITAL_FJ * products**_DIGITAL_EXPONENT * supply_v**2 * scale
+    scale = math.pow(node_nm / _REFERENCE_NM, _DIGITAL_NODE_EXPONENT)
+    return _DIGITAL_FJ * math.pow(products, _DIGITAL_EXPONENT) * supply_v**2 * scale

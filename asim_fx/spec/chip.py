@@ -8,6 +8,7 @@ from pydantic import Field
 
 from asim_fx.spec.base import SpecModel
 
+FieldPath = Annotated[str, Field(pattern=r"^\S+$")]
 NOT_PUBLISHED = "unknown"
 """Stands in ``sources`` for a field that nobody published: the spec holds a stand-in for it."""
 
@@ -21,7 +22,7 @@ class Chip(SpecModel):
     year: Annotated[int, Field(ge=1950, le=2100)] | None = Field(None, description="Year of the publication.")
     cell: str = Field("", description="Bit cell, such as `8T1C`.")
     facts: list[str] = Field(default_factory=list, description="What else was published, such as measured accuracy.")
-    sources: dict[str, str] = Field(
+    sources: dict[FieldPath, str] = Field(
         default_factory=dict,
         description="Dotted path of a field (`macros.m.rows`), or of a part for all in it, to where its number was "
         "published; `unknown`: it was not, and what the spec says is a stand-in.",
