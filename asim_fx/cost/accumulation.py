@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from asim_fx.cost import zigzag_imc
-from asim_fx.cost.figure import Figure, unknown
+from asim_fx.cost.figure import NEEDS_TECHNOLOGY, NO_CONVERTER, Figure, unknown
 from asim_fx.ir import BitPlan, SitePlan
 from asim_fx.spec.base import known
 
@@ -22,9 +22,9 @@ def accumulation_energy_j(plan: SitePlan) -> Figure:
     bits, cost = settings.macro.adc.bits, settings.macro.cost
     node, supply = known(cost.node_nm), known(cost.supply_v)
     if plan.bits is None or bits == "ideal":
-        return unknown("`adc.bits: ideal` has no codes to add")
+        return unknown(NO_CONVERTER)
     if node is None or supply is None:
-        return unknown("`cost.node_nm` or `cost.supply_v` of the macro unknown")
+        return unknown(NEEDS_TECHNOLOGY)
     width = settings.input_bits + settings.weight_bits + math.log2(settings.macro.rows)
     adders, registers = _cells(plan.bits, bits, width)
     energy_fj = zigzag_imc.adders_energy_fj(adders, supply, node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asim_fx.cost import accelergy_adc, zigzag_imc
 from asim_fx.cost.column import read_energy
-from asim_fx.cost.figure import MEASURED, Figure, unknown
+from asim_fx.cost.figure import MEASURED, NO_CONVERTER, Figure, unknown
 from asim_fx.cost.latency import read_ns
 from asim_fx.ir import SitePlan
 from asim_fx.spec.base import known
@@ -21,7 +21,7 @@ def macro_adc_area_mm2(settings: SiteSettings) -> Figure:
     macro = settings.macro
     bits, converters = macro.adc.bits, -(-macro.columns // macro.cost.columns_per_adc)
     if bits == "ideal":
-        return unknown("`adc.bits: ideal` is no converter")
+        return unknown(NO_CONVERTER)
     if macro.cost.model != "accelergy":
         return Figure(converters * zigzag_imc.adc_area_mm2(bits), "zigzag-imc ADC area", zigzag_imc.AREA_BAND)
     energy, period, node = read_energy(settings).adc, read_ns(settings).value, known(macro.cost.node_nm)
@@ -39,7 +39,7 @@ def macro_area_mm2(settings: SiteSettings) -> Figure:
         return Figure(whole, "the spec's macro_area_mm2", MEASURED)
     adcs = macro_adc_area_mm2(settings)
     if cell is None:
-        return unknown("`cost.cell_area_um2` and `cost.macro_area_mm2` of the macro unknown")
+        return unknown("needs `cost.cell_area_um2` or `cost.macro_area_mm2` of the macro")
     if adcs.value is None:
         return adcs
     cells = 1e-6 * cell * macro.rows * macro.columns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from asim_fx.cost import accelergy_adc, uiuc_fit
-from asim_fx.cost.figure import MEASURED, Figure, unknown
+from asim_fx.cost.figure import MEASURED, NEEDS_TECHNOLOGY, NO_CONVERTER, Figure, unknown
 from asim_fx.cost.latency import read_ns
 from asim_fx.cost.measured import differences, fitting_point
 from asim_fx.cost.uiuc_fit import Circuit
@@ -64,14 +64,13 @@ def modelled_read_energy(settings: SiteSettings, note: str = "") -> ReadEnergy:
     macro = settings.macro
     cost, bits = macro.cost, macro.adc.bits
     node, supply = known(cost.node_nm), known(cost.supply_v)
-    missing = [f"`cost.{name}`" for name, value in (("node_nm", node), ("supply_v", supply)) if value is None]
     if node is None or supply is None:
-        return ReadEnergy(column=unknown(f"{' and '.join(missing)} of the macro unknown"), note=note)
+        return ReadEnergy(column=unknown(NEEDS_TECHNOLOGY), note=note)
     circuit = circuit_of(macro)
     model, band = f"uiuc-fit, {circuit}", uiuc_fit.BANDS[circuit]
     array = Figure(uiuc_fit.array_energy_fj(macro.rows, supply, node, circuit), model, band)
     if bits == "ideal":
-        return ReadEnergy(adc=unknown("`adc.bits: ideal` is no converter"), array=array, note=note)
+        return ReadEnergy(adc=unknown(NO_CONVERTER), array=array, note=note)
     if cost.model == "accelergy":
         return ReadEnergy(adc=_accelergy(settings, node), array=array, note=note)
     return ReadEnergy(adc=Figure(uiuc_fit.adc_energy_fj(bits, node), model, band), array=array, note=note)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asim_fx.cost import uiuc_fit
-from asim_fx.cost.figure import Figure, unknown
+from asim_fx.cost.figure import NEEDS_TECHNOLOGY, Figure, unknown
 from asim_fx.ir import DIGITAL, BitPlan, SitePlan
 from asim_fx.spec.base import known
 
@@ -31,7 +31,7 @@ def integer_energy_j(plan: SitePlan) -> Figure:
 
 def _figure(each_fj: list[float | None], times: int) -> Figure:
     if None in each_fj:
-        return unknown("`cost.node_nm` or `cost.supply_v` of the macro unknown")
+        return unknown(NEEDS_TECHNOLOGY)
     energy = sum(value for value in each_fj if value is not None)
     return Figure(1e-15 * energy * times, MODEL, uiuc_fit.DIGITAL_BAND)
 

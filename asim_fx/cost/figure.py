@@ -35,6 +35,8 @@ class Band:
 
 MEASURED = Band.within(1.05)
 """Of figures that are measurements in other units: rounding in the publications."""
+NEEDS_TECHNOLOGY = "needs `cost.node_nm` and `cost.supply_v` of the macro"
+NO_CONVERTER = "`adc.bits: ideal` is no converter"
 
 
 @dataclass(frozen=True, slots=True)

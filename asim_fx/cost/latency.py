@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from asim_fx.cost import zigzag_imc
-from asim_fx.cost.figure import MEASURED, Figure, unknown
+from asim_fx.cost.figure import MEASURED, NO_CONVERTER, Figure, unknown
 from asim_fx.cost.measured import fitting_point
 from asim_fx.ir import BitPlan, SitePlan
 from asim_fx.spec.base import known
@@ -23,7 +23,7 @@ def read_ns(settings: SiteSettings) -> Figure:
     if point is not None and measured is not None:
         return Figure(measured, f"measured, {point.source}", MEASURED)
     if macro.adc.bits == "ideal":
-        return unknown("`adc.bits: ideal` is no converter")
+        return unknown(NO_CONVERTER)
     delay = zigzag_imc.conversion_ns(macro.adc.bits, macro.rows)
     return Figure(delay, "zigzag-imc ADC delay", zigzag_imc.DELAY_BAND)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asim_fx.cost import zigzag_imc
-from asim_fx.cost.figure import Figure, unknown
+from asim_fx.cost.figure import NEEDS_TECHNOLOGY, Figure, unknown
 from asim_fx.ir import SitePlan
 from asim_fx.spec.base import known
 
@@ -19,7 +19,7 @@ def write_energy_j(plan: SitePlan) -> Figure:
     settings, site = plan.settings, plan.site
     node, supply = known(settings.macro.cost.node_nm), known(settings.macro.cost.supply_v)
     if node is None or supply is None:
-        return unknown("`cost.node_nm` or `cost.supply_v` of the macro unknown")
+        return unknown(NEEDS_TECHNOLOGY)
     cells = site.k * site.n * site.groups * settings.weight_bits
     energy_fj = zigzag_imc.cell_write_energy_fj(settings.macro.rows, supply, node)
     return Figure(1e-15 * energy_fj * cells, MODEL, zigzag_imc.GATES_BAND)

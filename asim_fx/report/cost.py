@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from asim_fx.cost.area import arrays_of
@@ -10,8 +11,17 @@ from asim_fx.cost.estimate import SiteCost, site_cost
 from asim_fx.cost.figure import Figure, total
 from asim_fx.ir import SitePlan, Target
 from asim_fx.report.rows import MappingReport, ReportRow
+from asim_fx.report.words import area, quantity, share
 
-PARTS = ("column", "adc", "array", "accumulation", "digital", "loading")
+_TITLES = {
+    "column": "columns with converters",
+    "adc": "converters",
+    "array": "arrays and drivers",
+    "accumulation": "adders",
+    "digital": "digital logic",
+    "loading": "writing activations",
+}
+PARTS = tuple(_TITLES)
 _DIGITS = 9
 
 
@@ -72,8 +82,48 @@ def cost_totals(rows: Iterable[ReportRow]) -> dict[str, float | int | None]:
     }
 
 
-def models_in_use(report: MappingReport, part: str) -> str:
-    """Return the models that made a part of the cost, with their bands, or what is missing."""
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """One line of the summary of a mapping's cost, in words: what, how much, and by which models in what bands."""
+
+    title: str
+    figure: str
+    share: str
+    models: str
+
+
+def cost_lines(report: MappingReport) -> list[CostLine]:
+    """Return the cost of a mapping, part by part; nothing where no site is on the chip."""
+    totals = report.totals
+    energy = totals.get("energy_j")
+    lines = []
+    for part in PARTS:
+        if not any(part in row.energy_parts_j for row in report.rows):
+            continue
+        value = totals.get(f"energy_{part}_j")
+        of_all = share(value / energy) if energy and value is not None else "-"
+        lines.append(CostLine(f"energy, {_TITLES[part]}", quantity(value, "J"), of_all, _models(report, part)))
+    if not lines:
+        return []
+    band = banded(totals.get("energy_low_j"), totals.get("energy_high_j"), "J")
+    lines.insert(0, CostLine("energy", quantity(energy, "J"), "", band))
+    whole = (
+        ("latency", "latency", quantity(totals.get("latency_s"), "s")),
+        ("area", "area", area(totals.get("area_mm2"))),
+        ("area, converters", "adc_area", area(totals.get("adc_area_mm2"))),
+        ("energy of writing the weights, once", "setup", quantity(totals.get("setup_energy_j"), "J")),
+    )
+    return lines + [
+        CostLine(title, figure, "", models) for title, key, figure in whole if (models := _models(report, key))
+    ]
+
+
+def banded(low: float | None, high: float | None, unit: str) -> str:
+    """Return a band in words, or nothing where it is unknown."""
+    return "" if low is None or high is None else f"{quantity(low, unit)} to {quantity(high, unit)}"
+
+
+def _models(report: MappingReport, part: str) -> str:
     return "; ".join(dict.fromkeys(row.cost_models[part] for row in report.rows if part in row.cost_models))
 
 

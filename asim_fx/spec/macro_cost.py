@@ -1,4 +1,4 @@
-"""What a macro's energy, latency and area follow from: its technology, its circuit, and what was measured on silicon."""
+"""What energy, latency and area of a macro follow from: technology, circuit, and what was measured on silicon."""
 
 from __future__ import annotations
 
