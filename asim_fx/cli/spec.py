@@ -29,7 +29,10 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=V", help="Change a field of the spec. Repeatable.")
 ]
 
-_WRAPPED = {"description", "noise, % of full scale", "also"}
+_WRAPPED = {"description", "noise, % FS", "also"}
+_NARROWEST = {"noise, % FS": 12}
+_DESCRIPTION_FROM = 160
+"""Characters of a line from which on descriptions have a column of their own."""
 _PIPE_WIDTH = 1000
 """A pipe has no edge to wrap at; a table is as wide as its words."""
 
@@ -43,6 +46,7 @@ def list_specs(
     from asim_fx.spec.presets import (
         adc_in_words,
         best_efficiency_in_words,
+        geometry_in_words,
         node_in_words,
         noise_in_words,
         venue_in_words,
@@ -52,19 +56,23 @@ def list_specs(
     if as_json:
         typer.echo(json.dumps([_spec_record(spec) for spec in specs], indent=2))
         return
-    table = _table("name", "venue", "node", "rows x columns", "ADC", "noise, % of full scale", "TOPS/W", "description")
+    columns = ["name", "venue", "node", "rows x columns", "ADC", "noise, % FS", "TOPS/W", "description"]
+    if _width() < _DESCRIPTION_FROM:
+        columns.remove("description")
+    table = _table(*columns)
     for spec in specs:
         macros = spec.macros.items()
-        table.add_row(
+        cells = (
             spec.name,
             venue_in_words(spec),
             "\n".join(node_in_words(macro) for _, macro in macros),
-            "\n".join(f"{macro.rows} x {macro.columns}" for _, macro in macros),
+            "\n".join(geometry_in_words(spec, name) for name, _ in macros),
             "\n".join(adc_in_words(macro) for _, macro in macros),
             "\n".join(noise_in_words(spec, name) for name, _ in macros),
             "\n".join(best_efficiency_in_words(macro).replace(" TOPS/W", "") for _, macro in macros),
             spec.description,
         )
+        table.add_row(*cells[: len(columns)])
     _print(table)
 
 
@@ -191,10 +199,11 @@ def _table(*columns: str) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         justify: JustifyMethod = "right" if column in {"rows", "k", "n", "groups", "MACs"} else "left"
-        table.add_column(column, justify=justify, no_wrap=column not in _WRAPPED)
+        least = _NARROWEST.get(column)
+        table.add_column(column, justify=justify, no_wrap=column not in _WRAPPED, min_width=least)
     return table
 
 
@@ -202,9 +211,15 @@ def _print(table: Table) -> None:
     from asim_fx.cli.console import stdout
 
     console = stdout()
-    if not console.is_terminal:
-        console.width = _PIPE_WIDTH
+    console.width = _width()
     console.print(table)
+
+
+def _width() -> int:
+    from asim_fx.cli.console import stdout
+
+    console = stdout()
+    return console.width if console.is_terminal else _PIPE_WIDTH
 
 
 def _summary(spec: HardwareSpec) -> list[str]:

@@ -24,6 +24,13 @@ def noise_in_words(spec: HardwareSpec, name: str) -> str:
     return ", ".join(parts) or (NOT_PUBLISHED if source == NOT_PUBLISHED else "none")
 
 
+def geometry_in_words(spec: HardwareSpec, name: str) -> str:
+    """Return rows x columns of a macro, with what nobody published as ``unknown``."""
+    macro = spec.macros[name]
+    source = "" if spec.chip is None else spec.chip.source_of(f"macros.{name}.columns")
+    return f"{macro.rows} x {NOT_PUBLISHED if source == NOT_PUBLISHED else macro.columns}"
+
+
 def venue_in_words(spec: HardwareSpec) -> str:
     """Return where the chip of a spec was published (``ISSCC 2021``), or nothing for a chip of nobody's."""
     return "" if spec.chip is None else " ".join(str(part) for part in (spec.chip.venue, spec.chip.year) if part)
@@ -58,8 +65,9 @@ def explanation(spec: HardwareSpec) -> Iterator[str]:
     for name, macro in spec.macros.items():
         supply = known(macro.cost.supply_v)
         yield (
-            f"macro {name}: {macro.rows} rows x {macro.columns} columns of {chip.cell} cells, {node_in_words(macro)}, "
-            f"{f'{supply:g} V' if supply else 'supply unknown'}, {macro.cost.circuit}, ADC {adc_in_words(macro)}, "
+            f"macro {name}: {geometry_in_words(spec, name)} (rows x columns) {chip.cell} cells, "
+            f"{node_in_words(macro)}, {f'{supply:g} V' if supply else 'supply unknown'}, {macro.cost.circuit}, "
+            f"ADC {adc_in_words(macro)}, "
             f"noise {noise_in_words(spec, name)}"
         )
         for point in macro.cost.measured:
