@@ -6,6 +6,7 @@ from asim_fx.cost import accelergy_adc, zigzag_imc
 from asim_fx.cost.column import read_energy
 from asim_fx.cost.figure import MEASURED, NO_CONVERTER, Figure, unknown
 from asim_fx.cost.latency import read_ns
+from asim_fx.cost.weight_loading import cell_rows
 from asim_fx.ir import SitePlan
 from asim_fx.spec.base import known
 from asim_fx.spec.schema import SiteSettings
@@ -42,5 +43,5 @@ def macro_area_mm2(settings: SiteSettings) -> Figure:
         return unknown("needs `cost.cell_area_um2` or `cost.macro_area_mm2` of the macro")
     if adcs.value is None:
         return adcs
-    cells = 1e-6 * cell * macro.rows * macro.columns
+    cells = 1e-6 * cell * cell_rows(macro) * macro.columns
     return Figure(adcs.value + cells, f"{adcs.model}, the spec's cell_area_um2", adcs.band)

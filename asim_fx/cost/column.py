@@ -78,7 +78,7 @@ def modelled_read_energy(settings: SiteSettings, note: str = "") -> ReadEnergy:
 
 def _measured(point: OperatingPoint) -> ReadEnergy:
     whole, adc = known(point.energy_fj_per_read), known(point.adc_energy_fj_per_read)
-    model = f"measured, {point.source}"
+    model = f"measured at {point.supply_v:g} V"
     if whole is None or adc is None:
         return ReadEnergy(column=Figure(whole, model, MEASURED))
     return ReadEnergy(adc=Figure(adc, model, MEASURED), array=Figure(whole - adc, model, MEASURED))

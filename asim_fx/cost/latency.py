@@ -21,7 +21,7 @@ def read_ns(settings: SiteSettings) -> Figure:
     point = fitting_point(settings)
     measured = None if point is None else known(point.read_ns)
     if point is not None and measured is not None:
-        return Figure(measured, f"measured, {point.source}", MEASURED)
+        return Figure(measured, f"measured at {point.supply_v:g} V", MEASURED)
     if macro.adc.bits == "ideal":
         return unknown(NO_CONVERTER)
     delay = zigzag_imc.conversion_ns(macro.adc.bits, macro.rows)

@@ -41,7 +41,7 @@ def quantity(value: float | None, unit: str) -> str:
 
 def area(value_mm2: float | None) -> str:
     """Return an area in three digits (``12.6 mm2``), ``unknown`` for None."""
-    return UNKNOWN if value_mm2 is None else f"{value_mm2:.3g} mm2"
+    return UNKNOWN if value_mm2 is None else f"{float(f'{value_mm2:.3g}'):,g} mm2"
 
 
 def efficiency(tops_per_w: float | None) -> str:

@@ -90,6 +90,11 @@ def _macro_conflicts(settings: SiteSettings) -> Iterator[Conflict]:
             f"`cost.columns_per_adc: {macro.cost.columns_per_adc}` is more than the `columns: {macro.columns}` there "
             "are to share a converter",
         )
+    if macro.cost.cell_rows != "unknown" and macro.cost.cell_rows < macro.rows:
+        yield Conflict(
+            ("macro.cost.cell_rows", "macro.rows"),
+            f"`cost.cell_rows: {macro.cost.cell_rows}` is fewer than the `rows: {macro.rows}` that are read at once",
+        )
     if macro.cost.model == "measured" and not macro.cost.measured:
         yield Conflict(
             ("macro.cost.model", "macro.cost.measured"),

@@ -55,6 +55,9 @@ class MacroCost(SpecModel):
     node_nm: Known = Field(UNKNOWN, description="Technology node.")
     supply_v: Known = Field(UNKNOWN, description="Supply voltage.")
     columns_per_adc: PositiveInt = Field(1, description="Physical columns that share one converter, one after another.")
+    cell_rows: Extent | Literal["unknown"] = Field(
+        UNKNOWN, description="Rows of cells in the array, of which `rows` are read at once; where unknown, `rows`."
+    )
     read_ns: Known = Field(
         UNKNOWN, description="Time of one read; where unknown, that of the operating point, else ZigZag-IMC's formula."
     )

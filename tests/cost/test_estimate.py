@@ -179,3 +179,9 @@ def test_everything_digital_still_costs_and_takes_time():
     assert joules(made, "adc") == joules(made, "accumulation") == 0
     assert joules(made, "digital") == pytest.approx(64 * 320 * 0.246588e-15 * math.pow(256, 1.314) * 0.81)
     assert cost(made).latency == cost(plan()).latency
+
+
+def test_cells_beyond_those_read_at_once_take_area_and_weigh_on_writes():
+    tall, plain = (cost(plan(macro=macro(cell_area_um2=0.5, **more))) for more in ({"cell_rows": 512}, {}))
+    assert tall.area.value - plain.area.value == pytest.approx(0.5e-6 * 256 * 256)
+    assert tall.setup.value == pytest.approx(plain.setup.value * 513 / 257)

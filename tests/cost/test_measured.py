@@ -17,7 +17,7 @@ def test_a_chip_used_as_it_was_measured_has_its_own_figures():
     found = read_energy(settings())
     assert (found.adc.value, found.array.value, found.value_fj) == (1790, 9700, 11490)
     assert found.adc.band == MEASURED
-    assert found.adc.model.startswith("measured, ")
+    assert found.adc.model.startswith("measured at 0.85 V")
     assert read_ns(settings()).value == 1750
 
 

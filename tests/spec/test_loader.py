@@ -74,14 +74,14 @@ def test_spec_from_python_says_so():
 def test_unknown_name_suggests():
     assert load_errors("generic-255x8") == [
         "generic-255x8: no hardware spec of this name ships with asim-fx, and there is no such file; did you mean "
-        "`generic-255x8b`? shipped are generic-255x8b, generic-256x7b-hybrid, ideal"
+        "`generic-255x8b`? `asim-spec list` shows what ships"
     ]
 
 
 def test_missing_file(tmp_path: Path):
     missing = tmp_path / "nowhere.yaml"
     (line,) = load_errors(missing)
-    assert line.startswith(f"{missing}: there is no such file; shipped are")
+    assert line.startswith(f"{missing}: there is no such file; `asim-spec list`")
 
 
 def test_shipped_name_with_suffix_is_suggested_without():

@@ -11,7 +11,7 @@ POINT = "{supply_v: 1, rows: 64, adc_bits: 4, source: a, %s}"
 def issues(cost: str) -> list[str]:
     with pytest.raises(SpecError) as raised:
         parse_spec(f"version: 1\nname: x\nmacros: {{m: {{columns: 64, cost: {cost}}}}}\n", "chip.yaml")
-    return [f"{issue.path}: {issue.message}" for issue in raised.value.issues]
+    return [str(issue) for issue in raised.value.issues]
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,7 @@ def issues(cost: str) -> list[str]:
         ("{supply_v: .nan}", "not-a-number"),
         ("{node_nm: unkown}", "or `unknown`, not the text 'unkown'"),
         ("{columns_per_adc: 65}", "is more than the `columns: 64` there are"),
+        ("{cell_rows: 64}", "is fewer than the `rows: 255` that are read at once"),
         ("{model: measured}", "needs an operating point"),
         ("{nod_nm: 28}", "did you mean `node_nm`?"),
         (f"{{measured: [{POINT % 'energy_fj_per_read: 3, adc_energy_fj_per_read: 5'}]}}", "cannot be larger"),
