@@ -15,9 +15,11 @@ from torch import nn
 from torch.fx import GraphModule
 
 from asim_fx.capture import InputSignature
+from asim_fx.capture.example import argument_names, in_order
 from asim_fx.errors import UsageError
 from asim_fx.models import ModelSource
 from asim_fx.nn import CimModule, Fidelity
+from asim_fx.ops.engines.choice import EngineChoice
 from asim_fx.passes.lower_sites import RNG
 from asim_fx.report.rows import MappingReport
 from asim_fx.spec import HardwareSpec
@@ -69,6 +71,7 @@ class ConvertedModel(nn.Module):
         self.signature = signature
         self.part_signatures = dict(parts or {})
         self.seed = 0
+        self._argument_names = argument_names(body.forward)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the converted graph on a batch of any size.
@@ -76,6 +79,7 @@ class ConvertedModel(nn.Module):
         Raises:
             InputError: a tensor has another shape or dtype than the one the model was captured with.
         """
+        kwargs = in_order(kwargs, self._argument_names)
         if self.part_signatures:
             return self._run_parts(args, kwargs)
         batch = self.signature.check(args, kwargs)
@@ -125,6 +129,15 @@ class ConvertedModel(nn.Module):
         for site in self.sites().values():
             site.fidelity = fidelity
 
+    def set_engine(self, engine: EngineChoice) -> None:
+        """Choose what computes every site; the result is the same to the bit.
+
+        Raises:
+            UsageError: at the next forward pass, where the engine cannot run on its device.
+        """
+        for site in self.sites().values():
+            site.set_engine(engine)
+
     def sites(self) -> Mapping[str, CimModule]:
         """Return the module of every analog or integer site, by qualified name."""
         return {name: module for name, module in self.body.named_modules() if isinstance(module, CimModule)}
@@ -159,15 +172,19 @@ class ConvertedModel(nn.Module):
                 yield graph.get_buffer(RNG)
 
 
-def _check_part(signature: InputSignature, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    signature.check(args, kwargs)
+def _samples_for(signature: InputSignature, graph: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    return signature.check(args, in_order(kwargs, argument_names(graph.forward)))
+
+
+def _check_part(signature: InputSignature, graph: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    _samples_for(signature, graph, args, kwargs)
 
 
 def _count_samples(
     signature: InputSignature, graph: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any
 ) -> None:
     if RNG in graph._buffers:
-        graph.get_buffer(RNG)[1] += signature.check(args, kwargs)
+        graph.get_buffer(RNG)[1] += _samples_for(signature, graph, args, kwargs)
 
 
 def replace_submodules(model: nn.Module, graphs: Mapping[str, GraphModule]) -> nn.Module:

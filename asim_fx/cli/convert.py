@@ -14,11 +14,21 @@ from asim_fx.errors import UsageError
 if TYPE_CHECKING:
     from asim_fx.report.rows import MappingReport
 
+
+class EngineOption(StrEnum):
+    """What computes the simulation."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 HELP = """Compile MODEL onto the hardware of SPEC, and show how each layer was mapped.
 
-MODEL is a timm name (resnet50), torchvision:NAME, pkg.module:factory, or
-a model that ships inside (asim:digits_resnet). A pattern, 'vit_*' or
-'torchvision:*', plans every model that it matches.
+MODEL is a timm name (resnet50), torchvision:NAME, pkg.module:factory, a
+model that ships inside (asim:digits_resnet), or a .pt2 file of torch.export.
+A pattern, 'vit_*' or 'torchvision:*', plans every model that it matches.
 SPEC is the name of a shipped spec (`asim-spec list`) or a path to YAML.
 
 Without -o everything runs and is reported, and nothing is written."""
@@ -77,6 +87,9 @@ def convert(
         Path | None, typer.Option(metavar="DIR", help="Where a named data set for --calibrate lies.")
     ] = None,
     calib_split: Annotated[str, typer.Option(metavar="NAME", help="Its part to calibrate on.")] = "train",
+    engine: Annotated[
+        EngineOption | None, typer.Option(help="What computes the simulation; the same bits from each.")
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the noise, the die and random weights.")] = 0,
     results_file: Annotated[
         Path | None,
@@ -97,7 +110,7 @@ def convert(
     if device == "meta" and not dry_run:
         message = "on --device meta a model has no values: it can be planned, not converted"
         raise UsageError(message, hint="add --dry-run, or leave out --device")
-    bulk = is_pattern(model)
+    bulk = is_pattern(model) and not model.endswith(".pt2")
     if bulk and (not dry_run or checkpoint is not None or report is not ReportFormat.TABLE):
         message = "several models can only be planned: with --dry-run, and without --checkpoint or --report"
         raise UsageError(message, hint="--results-file FILE keeps one row for each")
@@ -120,8 +133,12 @@ def convert(
         device=device,
         seed=seed,
     )
+    overrides = (*(set_ or ()), *([f"engine={engine.value}"] if engine else []))
     conversion = ConversionOptions(
-        overrides=tuple(set_ or ()), strict=strict, verify=verify, fold_batch_norm=fold_batch_norm
+        overrides=overrides,
+        strict=strict,
+        verify=verify,
+        fold_batch_norm=fold_batch_norm,
     )
     if bulk:
         from asim_fx.cli.bulk import plan_many

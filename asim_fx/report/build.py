@@ -26,6 +26,7 @@ def build_report(
     dataflow: Dataflow | None = None,
     verification: str = "",
     versions: Mapping[str, str] | None = None,
+    engine: str = "",
 ) -> MappingReport:
     """Return the report of one converted model.
 
@@ -43,6 +44,7 @@ def build_report(
         dataflow: the drawing, see ``asim_fx.report.dataflow.simplify``.
         verification: what was checked of the capture, in words.
         versions: package -> version.
+        engine: what computes the simulation, and why.
     """
     rows = tuple(_row(calls) for calls in _alike(plans))
     totals = _totals(rows, folded, uncaptured, parameters)
@@ -56,6 +58,7 @@ def build_report(
         dataflow=dataflow or Dataflow(),
         verification=verification,
         versions=dict(versions or {}),
+        engine=engine,
     )
 
 
