@@ -15,23 +15,23 @@ from asim_fx.report.words import area, bit_plan, bits, count, efficiency, quanti
 TIMES = "\N{MULTIPLICATION SIGN}"
 _PARTS = ("analog", "integer", "float", "constant")
 
-# Heading, field that it sorts by, and classes: num is right-aligned, w1 to w3 give way on narrow screens.
+# Heading, field that it sorts by, and classes: num is right-aligned, w1 to w4 give way on narrow screens.
 _COLUMNS: Sequence[tuple[str, str, str]] = (
     ("#", "index", "num w2"),
     ("Site", "name", "name"),
     ("Kind", "kind", "short w1"),
     ("Target", "target", "short"),
     (f"K {TIMES} N {TIMES} groups", "k", "short w3"),
-    ("Vectors", "vectors", "num w3"),
+    ("Vectors", "vectors", "num w4"),
     ("MACs", "macs", "num"),
     ("Bits w/x", "weight_bits", "short w1"),
     ("Tiles", "row_tiles", "short w2"),
     ("Used", "utilisation", "num w2"),
     ("Bit plan", "cells_digital", "short w3"),
-    ("ADC", "adc_bits", "num w3"),
+    ("ADC", "adc_bits", "num w4"),
     ("ADC reads", "reads", "num w1"),
     ("Energy", "energy_j", "num w2"),
-    ("Latency", "latency_s", "num w3"),
+    ("Latency", "latency_s", "num w4"),
 )
 
 
@@ -62,7 +62,7 @@ def cards(report: MappingReport) -> Element:
         _card("Cycles in all bit plans", count(_cells(report)), cells),
         _card("Parameters", count(totals.get("parameters")), ""),
         *_cost_cards(report),
-        class_="cards",
+        class_="cards costed" if _cost_cards(report) else "cards",
     )
 
 
@@ -74,7 +74,7 @@ def _cost_cards(report: MappingReport) -> list[Element]:
     latency = banded(totals.get("latency_low_s"), totals.get("latency_high_s"), "s")
     return [
         _card("Energy for one image", quantity(totals.get("energy_j"), "J"), energy),
-        _card("Efficiency", efficiency(totals.get("tops_per_w")), "at each site's own bits"),
+        _card("TOPS/W", efficiency(totals.get("tops_per_w")).removesuffix(" TOPS/W"), "at each site's own bits"),
         _card("Latency on arrays", quantity(totals.get("latency_s"), "s"), latency),
         _card("Area", area(totals.get("area_mm2")), f"{count(totals.get('arrays'))} arrays"),
     ]
