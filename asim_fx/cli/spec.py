@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from asim_fx.ir import OpSite
-    from asim_fx.spec.schema import HardwareSpec, Macro
+    from asim_fx.spec.schema import HardwareSpec
 
 HELP = "Hardware specs: list, show and check them, and see what their rules can match."
 
@@ -29,7 +29,10 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=V", help="Change a field of the spec. Repeatable.")
 ]
 
-_WRAPPED = {"description", "noise, % of full scale", "also"}
+_WRAPPED = {"description", "noise, % FS", "also"}
+_NARROWEST = {"noise, % FS": 12}
+_DESCRIPTION_FROM = 160
+"""Characters of a line from which on descriptions have a column of their own."""
 _PIPE_WIDTH = 1000
 """A pipe has no edge to wrap at; a table is as wide as its words."""
 
@@ -40,23 +43,42 @@ def list_specs(
 ) -> None:
     """List the hardware specs that ship with asim-fx."""
     from asim_fx.spec.loader import load_spec, shipped_names
+    from asim_fx.spec.presets import (
+        adc_in_words,
+        best_efficiency_in_words,
+        geometry_in_words,
+        node_in_words,
+        noise_in_words,
+        venue_in_words,
+    )
 
     specs = [load_spec(name) for name in shipped_names()]
     if as_json:
-        rows = [{"name": spec.name, "description": spec.description, "macros": list(spec.macros)} for spec in specs]
-        typer.echo(json.dumps(rows, indent=2))
+        typer.echo(json.dumps([_spec_record(spec) for spec in specs], indent=2))
         return
-    table = _table("name", "rows", "ADC", "noise, % of full scale", "description")
+    columns = ["name", "venue", "node", "rows x columns", "ADC", "noise, % FS", "TOPS/W", "description"]
+    if _width() < _DESCRIPTION_FROM:
+        columns.remove("description")
+    table = _table(*columns)
     for spec in specs:
-        macros = spec.macros.values()
-        table.add_row(
+        macros = spec.macros.items()
+        cells = (
             spec.name,
-            "\n".join(str(macro.rows) for macro in macros),
-            "\n".join(_adc_in_words(macro) for macro in macros),
-            "\n".join(_noise_in_words(macro) for macro in macros),
+            venue_in_words(spec),
+            "\n".join(node_in_words(macro) for _, macro in macros),
+            "\n".join(geometry_in_words(spec, name) for name, _ in macros),
+            "\n".join(adc_in_words(macro) for _, macro in macros),
+            "\n".join(noise_in_words(spec, name) for name, _ in macros),
+            "\n".join(best_efficiency_in_words(macro).replace(" TOPS/W", "") for _, macro in macros),
             spec.description,
         )
+        table.add_row(*cells[: len(columns)])
     _print(table)
+
+
+def _spec_record(spec: HardwareSpec) -> dict[str, object]:
+    chip = {} if spec.chip is None else spec.chip.model_dump(include={"title", "authors", "venue", "year"})
+    return {"name": spec.name, "description": spec.description, "macros": list(spec.macros), **chip}
 
 
 @app.command()
@@ -65,12 +87,18 @@ def show(
     overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of YAML.")] = False,
 ) -> None:
-    """Print a spec with every field, those left to their defaults too."""
+    """Print a spec with every field, those left to their defaults too; of a published chip, first what it is."""
     from asim_fx.spec.document import complete_document, to_yaml
     from asim_fx.spec.loader import load_spec
+    from asim_fx.spec.presets import explanation
 
-    document = complete_document(load_spec(source, overrides or ()))
-    typer.echo(json.dumps(document, indent=2) if as_json else to_yaml(document), nl=as_json)
+    spec = load_spec(source, overrides or ())
+    document = complete_document(spec)
+    if as_json:
+        typer.echo(json.dumps(document, indent=2))
+        return
+    comments = "".join(f"# {line}\n" for line in explanation(spec))
+    typer.echo(comments + to_yaml(document), nl=False)
 
 
 @app.command()
@@ -173,10 +201,11 @@ def _table(*columns: str) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         justify: JustifyMethod = "right" if column in {"rows", "k", "n", "groups", "MACs"} else "left"
-        table.add_column(column, justify=justify, no_wrap=column not in _WRAPPED)
+        least = _NARROWEST.get(column)
+        table.add_column(column, justify=justify, no_wrap=column not in _WRAPPED, min_width=least)
     return table
 
 
@@ -184,27 +213,25 @@ def _print(table: Table) -> None:
     from asim_fx.cli.console import stdout
 
     console = stdout()
-    if not console.is_terminal:
-        console.width = _PIPE_WIDTH
+    console.width = _width()
     console.print(table)
 
 
-def _adc_in_words(macro: Macro) -> str:
-    return "ideal" if macro.adc.bits == "ideal" else f"{macro.adc.bits} bits"
+def _width() -> int:
+    from asim_fx.cli.console import stdout
 
-
-def _noise_in_words(macro: Macro) -> str:
-    random, nonlinear = macro.noise.random_percent_fs, macro.noise.nonlinear_percent_fs
-    parts = [f"{random:g} random"] * (random > 0) + [f"{nonlinear:g} nonlinear"] * (nonlinear > 0)
-    return ", ".join(parts) or "none"
+    console = stdout()
+    return console.width if console.is_terminal else _PIPE_WIDTH
 
 
 def _summary(spec: HardwareSpec) -> list[str]:
+    from asim_fx.spec.presets import adc_in_words, noise_in_words
+
     defaults, hybrid, vote = spec.defaults, spec.defaults.hybrid, spec.defaults.vote
     lines = [f"{spec.name}: {spec.description}" if spec.description else spec.name]
     lines += [
         f"macro {name}: {macro.rows} rows, {macro.columns} columns, "
-        f"ADC {_adc_in_words(macro)}, noise {_noise_in_words(macro)}"
+        f"ADC {adc_in_words(macro)}, noise {noise_in_words(spec, name)}"
         for name, macro in spec.macros.items()
     ]
     bits = f"weight {defaults.weight_bits} bits, input {defaults.input_bits} bits, {defaults.input_encoding} per read"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -11,8 +11,23 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from asim_fx.report.cost import CostLine, cost_lines
 from asim_fx.report.rows import MappingReport, ReportRow
-from asim_fx.report.words import UNKNOWN, bit_plan, bits, count, footer, printable, shape, share, shorten, tiles
+from asim_fx.report.words import (
+    UNKNOWN,
+    area,
+    bit_plan,
+    bits,
+    count,
+    efficiency,
+    footer,
+    printable,
+    quantity,
+    shape,
+    share,
+    shorten,
+    tiles,
+)
 
 _STYLES = {"analog": "green", "integer": "yellow", "float": "red"}
 # Columns are left out before names are shortened below this.
@@ -34,6 +49,8 @@ def renderable(report: MappingReport, width: int) -> RenderableType:
         width: characters of a line: 100 show what matters, about 190 everything.
     """
     parts: list[RenderableType] = [_headline(report), sites_table(report, width), _bit_plans(report)]
+    if lines := cost_lines(report):
+        parts.append(cost_table(lines))
     if report.unmapped:
         parts.append(unmapped_table(report, width))
     if report.notes:
@@ -51,6 +68,9 @@ def _headline(report: MappingReport) -> Text:
         if macs:
             line.append(f", {share(macs / totals['macs'])} {part}")
     line.append(f"; {count(totals.get('reads'))} ADC conversions; {count(totals.get('parameters'))} parameters")
+    if totals.get("energy_j") is not None:
+        line.append(f"\n{quantity(totals['energy_j'], 'J')} for one image, {efficiency(totals.get('tops_per_w'))}")
+        line.append(f"; {quantity(totals.get('latency_s'), 's')} on analog arrays, one layer after another")
     return line
 
 
@@ -102,6 +122,21 @@ def _columns(report: MappingReport) -> list[_Column]:
         _Column("bit plan", 5, lambda row: bit_plan(row.reads_per_cell)),
         _Column("decided by", 7, lambda row: shorten(printable(row.decided_by), _ORIGIN_WIDTH)),
         _Column("ADC reads", 0, lambda row: _or_dash(row, count(row.reads)), count(totals.get("reads")), right=True),
+        _Column(
+            "energy",
+            3,
+            lambda row: quantity(row.energy_j, "J") if row.energy_parts_j else "-",
+            quantity(totals.get("energy_j"), "J"),
+            right=True,
+        ),
+        _Column(
+            "latency",
+            9,
+            lambda row: _or_dash(row, quantity(row.latency_s, "s")),
+            quantity(totals.get("latency_s"), "s"),
+            right=True,
+        ),
+        _Column("area", 10, lambda row: _or_dash(row, area(row.area_mm2)), area(totals.get("area_mm2")), right=True),
     ]
 
 
@@ -124,6 +159,19 @@ def _bit_plans(report: MappingReport) -> Text:
     lines = [f"  {plan}  at {sites} site{'s' if sites > 1 else ''}" for plan, sites in used.most_common()]
     heading = "Bit plans (stored x streamed planes)\n"
     return Text.assemble((heading, "bold"), "\n".join(lines), "\n") if lines else Text("No site is analog.\n")
+
+
+def cost_table(lines: Sequence[CostLine]) -> Table:
+    """Return the cost part by part, with the model that made each figure and its band."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Cost of one image", title_justify="left")
+    table.title_style = "bold"
+    table.add_column("", no_wrap=True)
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("share", justify="right", no_wrap=True)
+    table.add_column("model, and where measurements lay", overflow="fold")
+    for line in lines:
+        table.add_row(line.title, line.figure, line.share, Text(printable(line.models)))
+    return table
 
 
 def unmapped_table(report: MappingReport, width: int) -> Table:

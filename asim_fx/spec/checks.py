@@ -9,6 +9,7 @@ from asim_fx.errors import SpecIssue
 from asim_fx.ir import input_plane_widths
 from asim_fx.spec.merge import MACRO, Merged, merge, undefined_macro
 from asim_fx.spec.schema import HardwareSpec, Macro, SiteSettings
+from asim_fx.spec.sources import source_issues
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,22 @@ def _macro_conflicts(settings: SiteSettings) -> Iterator[Conflict]:
                 )
     if macro.weights == "parallel":
         yield from _parallel_conflicts(settings)
+    if macro.cost.columns_per_adc > macro.columns:
+        yield Conflict(
+            ("macro.cost.columns_per_adc", "macro.columns"),
+            f"`cost.columns_per_adc: {macro.cost.columns_per_adc}` is more than the `columns: {macro.columns}` there "
+            "are to share a converter",
+        )
+    if macro.cost.cell_rows != "unknown" and macro.cost.cell_rows < macro.rows:
+        yield Conflict(
+            ("macro.cost.cell_rows", "macro.rows"),
+            f"`cost.cell_rows: {macro.cost.cell_rows}` is fewer than the `rows: {macro.rows}` that are read at once",
+        )
+    if macro.cost.model == "measured" and not macro.cost.measured:
+        yield Conflict(
+            ("macro.cost.model", "macro.cost.measured"),
+            "`cost.model: measured` needs an operating point in `cost.measured`; add one, or use auto",
+        )
 
 
 def _parallel_conflicts(settings: SiteSettings) -> Iterator[Conflict]:
@@ -165,7 +182,8 @@ def spec_issues(spec: HardwareSpec, removed: Sequence[str] = ()) -> list[SpecIss
     """
     gone = {_as_setting(path) for path in removed}
     undefined = [(name, path) for name, path in _named_macros(spec) if name not in spec.macros]
-    found = [
+    found = [] if removed else source_issues(spec)
+    found += [
         undefined_macro(spec, name, path)
         for name, path in undefined
         if "macros" not in removed and f"macros.{name}" not in removed

@@ -9,24 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_serializer
+from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_serializer
 
+from asim_fx.spec.base import Extent, PositiveInt, SpecModel
+from asim_fx.spec.chip import Chip
+from asim_fx.spec.macro_cost import MacroCost
 from asim_fx.spec.origin import SpecOrigin
 from asim_fx.spec.selectors import check_name_selector, parse_condition
 
-PositiveInt = Annotated[int, Field(ge=1)]
-Extent = Annotated[int, Field(ge=1, le=2**20)]
 MacroName = Annotated[str, Field(pattern=r"^[^\s.]+$")]
 Percent = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 OpName = Literal["conv", "linear", "qk", "av", "matmul"]
 ScaleMode = Literal["dynamic", "sample", "static"]
 Signed = Literal["auto"] | bool  # not a Literal of booleans: that would take 1 for true
-
-
-class SpecModel(BaseModel):
-    """Base of all parts of a spec: frozen, strict about types, no unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Adc(SpecModel):
@@ -83,6 +78,7 @@ class Macro(SpecModel):
         description="`parallel`: one read takes the whole signed product of input and weight, instead of one "
         "bit plane each.",
     )
+    cost: MacroCost = Field(default_factory=MacroCost, description="What energy, latency and area follow from.")
 
 
 class Hybrid(SpecModel):
@@ -229,6 +225,7 @@ class HardwareSpec(SpecModel):
     version: Annotated[int, Field(ge=1, le=1)] = Field(description="Version of this format.")
     name: str = Field(description="Name of the chip, for reports.")
     description: str = Field("", description="One sentence about the chip.")
+    chip: Chip | None = Field(None, description="The published chip that the spec describes, and its sources.")
     macros: dict[MacroName, Macro] = Field(description="The arrays of the chip, by name.")
     defaults: Defaults = Field(default_factory=Defaults, description="Settings of every site that no rule changes.")
     rules: list[Rule] = Field(

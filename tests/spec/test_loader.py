@@ -74,14 +74,14 @@ def test_spec_from_python_says_so():
 def test_unknown_name_suggests():
     assert load_errors("generic-255x8") == [
         "generic-255x8: no hardware spec of this name ships with asim-fx, and there is no such file; did you mean "
-        "`generic-255x8b`? shipped are generic-255x8b, generic-256x7b-hybrid, ideal"
+        "`generic-255x8b`? `asim-spec list` shows what ships"
     ]
 
 
 def test_missing_file(tmp_path: Path):
     missing = tmp_path / "nowhere.yaml"
     (line,) = load_errors(missing)
-    assert line.startswith(f"{missing}: there is no such file; shipped are")
+    assert line.startswith(f"{missing}: there is no such file; `asim-spec list`")
 
 
 def test_shipped_name_with_suffix_is_suggested_without():
@@ -117,8 +117,8 @@ def test_byte_order_mark_is_fine(tmp_path: Path):
         ("# nothing\n", "chip.yaml:1: the document holds nothing; a hardware spec starts with `version: 1`"),
         (
             "- 1\n",
-            "chip.yaml:1: a hardware spec must be a mapping with version, name, description, macros, defaults, rules "
-            "or engine, not a list",
+            "chip.yaml:1: a hardware spec must be a mapping with version, name, description, chip, macros, defaults, "
+            "rules or engine, not a list",
         ),
         ("name: x\nmacros: {m: [}\n", None),
     ],
@@ -158,7 +158,7 @@ rules:
         "chip.yaml:4: macros.m.adc.bits: must be a whole number from 1 to 24, or `ideal`, not 0",
         "chip.yaml:4: macros.m.noise.random_percent_fs: must be a number, 0 or more, not -1",
         "chip.yaml:4: macros.m.colums: there is no field `colums`; did you mean `columns`?",
-        "chip.yaml:5: macros.m2: must be a mapping with rows, columns, adc, noise, domain, current or weights, not 5",
+        "chip.yaml:5: macros.m2: must be a mapping with rows, columns, adc, noise, domain, current, weights or cost, not 5",
         "chip.yaml:6: macros.m2: this key is already in line 5; remove one of them",
         "chip.yaml:7: defaults.signed: must be `auto`, or `true` or `false`, not the text 'yes'",
         "chip.yaml:7: defaults.vote: must be a mapping with levels, samples or how, not 3",
