@@ -206,11 +206,12 @@ def _swap(staging: Path, target: Path) -> None:
         staging.rename(target)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)) / "old"
-    target.rename(old)
     try:
+        target.rename(old)
         staging.rename(target)
-    except OSError:
-        old.rename(target)
+    except BaseException:  # an interrupt too
+        if old.exists() and not target.exists():
+            old.rename(target)
         raise
     finally:
         shutil.rmtree(old.parent, ignore_errors=True)

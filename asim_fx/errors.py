@@ -116,12 +116,6 @@ class PipelineError(AsimError):
     """The passes cannot run in the order given, or one of them broke the graph."""
 
 
-class InterruptedRunError(AsimError):
-    """The user stopped a run; what was finished is kept."""
-
-    exit_code = ExitCode.INTERRUPTED
-
-
 class NumericsError(AsimError):
     """An operation met values that it cannot quantise, such as NaN or infinity."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asim_fx.cli.console import progress_bar, stdout
+from asim_fx.cli.interrupts import ending_at_interrupt
 from asim_fx.errors import PlanError
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ def plan_many(
     document = load_spec(spec, conversion.overrides)
     names = matching_models(pattern)
     rows: list[BulkRow] = []
-    with progress_bar() as bar:
+    kept = "interrupted" if results_file is None else f"interrupted; the finished rows are in {results_file}"
+    hint = "" if results_file is None else "the same command goes on with them"
+    with ending_at_interrupt(kept, hint), progress_bar() as bar:
         task = bar.add_task("planning", total=len(names))
         for row in plan_rows(names, spec, options, conversion, document.name, jobs, results_file):
             rows.append(row)

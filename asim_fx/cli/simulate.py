@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asim_fx.errors import InterruptedRunError, UsageError
+from asim_fx.cli.interrupts import ending_at_interrupt
+from asim_fx.cli.streams import write_document
+from asim_fx.errors import UsageError
 from asim_fx.sharding import joined, shard_of_environment
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def simulate(
             workers=workers,
             num_samples=num_samples,
         )
-        try:
+        with ending_at_interrupt(*_words_of_interrupt(results_file)):
             result = run(
                 loaded.converted,
                 source,
@@ -99,12 +101,10 @@ def simulate(
                 progress=lambda done, total: bar.update(task, description="simulating", completed=done, total=total),
                 shard=shard,
             )
-        except KeyboardInterrupt as interrupt:
-            raise _interrupted(results_file) from interrupt
     if not shard.leads:
         return
     if as_json:
-        typer.echo(json.dumps(result.to_json(), indent=2))
+        write_document(json.dumps(result.to_json(), indent=2) + "\n")
     else:
         stdout().print(f"[bold]{result.model}[/] on [bold]{result.spec}[/]; {result.data}; {result.device}")
         stdout().print(result_table(result))
@@ -177,9 +177,8 @@ def _check_results_options(results_file: Path | None, *, resume: bool, overwrite
     check_unused(results_file, resume=resume, overwrite=overwrite)
 
 
-def _interrupted(results_file: Path | None) -> InterruptedRunError:
+def _words_of_interrupt(results_file: Path | None) -> tuple[str, str]:
+    """Return what an interrupted user is told, and what to do then: each finished batch is in the file at once."""
     if results_file is None:
-        return InterruptedRunError("interrupted; nothing is kept", hint="--results-file FILE keeps finished batches")
-    return InterruptedRunError(
-        f"interrupted; the finished batches are in {results_file}", hint="the same command with --resume goes on"
-    )
+        return "interrupted; nothing is kept", "--results-file FILE keeps finished batches"
+    return f"interrupted; the finished batches are in {results_file}", "the same command with --resume goes on"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asim_fx.cli.streams import write_document
 from asim_fx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def list_specs(
     specs = [load_spec(name) for name in shipped_names()]
     if as_json:
         rows = [{"name": spec.name, "description": spec.description, "macros": list(spec.macros)} for spec in specs]
-        typer.echo(json.dumps(rows, indent=2))
+        write_document(json.dumps(rows, indent=2) + "\n")
         return
     table = _table("name", "rows", "ADC", "noise, % of full scale", "description")
     for spec in specs:
@@ -70,7 +71,7 @@ def show(
     from asim_fx.spec.loader import load_spec
 
     document = complete_document(load_spec(source, overrides or ()))
-    typer.echo(json.dumps(document, indent=2) if as_json else to_yaml(document), nl=as_json)
+    write_document(f"{json.dumps(document, indent=2)}\n" if as_json else to_yaml(document))
 
 
 @app.command()
@@ -79,9 +80,9 @@ def check(source: SpecSource, overrides: Overrides = None) -> None:
     from asim_fx.spec.loader import load_spec
 
     spec = load_spec(source, overrides or ())
-    typer.echo(f"{spec.origin.name}: ok")
+    print(f"{spec.origin.name}: ok")
     for line in _summary(spec):
-        typer.echo(f"  {line}")
+        print(f"  {line}")
 
 
 @app.command("schema")
@@ -89,7 +90,7 @@ def print_schema() -> None:
     """Print the JSON schema of a spec, for editors."""
     from asim_fx.spec.json_schema import schema
 
-    typer.echo(json.dumps(schema(), indent=2))
+    write_document(json.dumps(schema(), indent=2) + "\n")
 
 
 @app.command()
@@ -122,7 +123,7 @@ def sites(
     options = ModelOptions(num_classes=num_classes, input_size=input_size, model_kwargs=tuple(model_kwargs or ()))
     found = [site for site in list_sites(model, options) if is_selected(site)]
     if as_json:
-        typer.echo(json.dumps([_site_record(site) for site in found], indent=2))
+        write_document(json.dumps([_site_record(site) for site in found], indent=2) + "\n")
         return
     table = _table("name", "op", "k", "n", "groups", "kernel", "stride", "MACs", "also")
     for site in found:
