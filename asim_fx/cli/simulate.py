@@ -14,7 +14,7 @@ from asim_fx.errors import UsageError
 from asim_fx.sharding import joined, shard_of_environment
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from asim_fx.simulation import SimulationResult
     from asim_fx.simulation.metrics import Estimate
@@ -32,6 +32,8 @@ Several processes share the batches, and the result is that of one:
 torchrun --nproc-per-node=2 -m asim_fx simulate DIR --data SOURCE"""
 
 _NAMES = {"float": "float model", "integer": "ideal integer model", "hardware": "simulated hardware"}
+_ESTIMATE_WIDTH = len("(100.0-100.0)")
+"""An estimate and its interval may stand in two lines."""
 
 
 def simulate(
@@ -106,8 +108,9 @@ def simulate(
     if as_json:
         write_document(json.dumps(result.to_json(), indent=2) + "\n")
     else:
-        stdout().print(f"[bold]{result.model}[/] on [bold]{result.spec}[/]; {result.data}; {result.device}")
-        stdout().print(result_table(result))
+        console = stdout()
+        console.print(f"[bold]{result.model}[/] on [bold]{result.spec}[/]; {result.data}; {result.device}")
+        console.print(result_table(result, console.width))
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -130,20 +133,23 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(seeds))
 
 
-def result_table(result: SimulationResult) -> Table:
-    """Return one line for each variant."""
-    from rich import box
-    from rich.table import Table
+def result_table(result: SimulationResult, width: int) -> RenderableType:
+    """Return one line for each variant, and what the intervals are; in lines of at most ``width`` characters."""
+    from rich.console import Group
+    from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, caption=_intervals(result), caption_justify="left")
-    table.add_column("", no_wrap=True)
-    for name in ("top-1 %", "top-5 %", "images/s"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for variant in result.variants:
-        top5 = "" if variant.top5 is None else _estimate(variant.top5)
-        speed = f"{variant.images_per_second:.1f}"
-        table.add_row(_NAMES[variant.variant], _estimate(variant.top1), top5, speed)
-    return table
+    from asim_fx.report.fitting import Column, fitted_table, fold
+
+    variants = result.variants
+    top5 = ["" if variant.top5 is None else _estimate(variant.top5) for variant in variants]
+    columns = [
+        Column("", [_NAMES[variant.variant] for variant in variants], least=9),
+        Column("top-1 %", [_estimate(variant.top1) for variant in variants], right=True, least=_ESTIMATE_WIDTH),
+        Column("top-5 %", top5, 1, right=True, least=_ESTIMATE_WIDTH),
+        Column("images/s", [f"{variant.images_per_second:.1f}" for variant in variants], 2, right=True),
+    ]
+    table = fitted_table(columns, width, elsewhere="a wider terminal or --json shows them")
+    return Group(table, Text(fold(_intervals(result), min(width, 78)), style="dim italic"))
 
 
 def _estimate(estimate: Estimate) -> str:

@@ -13,10 +13,8 @@ from asim_fx.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rich.console import JustifyMethod
-    from rich.table import Table
-
     from asim_fx.ir import OpSite
+    from asim_fx.report.fitting import Column
     from asim_fx.spec.schema import HardwareSpec, Macro
 
 HELP = "Hardware specs: list, show and check them, and see what their rules can match."
@@ -30,9 +28,7 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=V", help="Change a field of the spec. Repeatable.")
 ]
 
-_WRAPPED = {"description", "noise, % of full scale", "also"}
-_PIPE_WIDTH = 1000
-"""A pipe has no edge to wrap at; a table is as wide as its words."""
+_NOISE = "noise, % of full scale"
 
 
 @app.command("list")
@@ -40,6 +36,7 @@ def list_specs(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the hardware specs that ship with asim-fx."""
+    from asim_fx.report.fitting import Column
     from asim_fx.spec.loader import load_spec, shipped_names
 
     specs = [load_spec(name) for name in shipped_names()]
@@ -47,17 +44,14 @@ def list_specs(
         rows = [{"name": spec.name, "description": spec.description, "macros": list(spec.macros)} for spec in specs]
         write_document(json.dumps(rows, indent=2) + "\n")
         return
-    table = _table("name", "rows", "ADC", "noise, % of full scale", "description")
-    for spec in specs:
-        macros = spec.macros.values()
-        table.add_row(
-            spec.name,
-            "\n".join(str(macro.rows) for macro in macros),
-            "\n".join(_adc_in_words(macro) for macro in macros),
-            "\n".join(_noise_in_words(macro) for macro in macros),
-            spec.description,
-        )
-    _print(table)
+    macros = [list(spec.macros.values()) for spec in specs]
+    _print_table(
+        Column("name", [spec.name for spec in specs], least=12),
+        Column("rows", ["\n".join(str(macro.rows) for macro in chip) for chip in macros], 1, right=True),
+        Column("ADC", ["\n".join(_adc_in_words(macro) for macro in chip) for chip in macros], 2),
+        Column(_NOISE, ["\n".join(_noise_in_words(macro) for macro in chip) for chip in macros], 3, least=len(_NOISE)),
+        Column("description", [spec.description for spec in specs], least=16),
+    )
 
 
 @app.command()
@@ -118,6 +112,7 @@ def sites(
 ) -> None:
     """List the names of a model that rules can match, with all that `where` can ask for."""
     is_selected = _selection(name, op)
+    from asim_fx.report.fitting import Column
     from asim_fx.cli.work.planning import ModelOptions, list_sites
 
     options = ModelOptions(num_classes=num_classes, input_size=input_size, model_kwargs=tuple(model_kwargs or ()))
@@ -125,15 +120,22 @@ def sites(
     if as_json:
         write_document(json.dumps([_site_record(site) for site in found], indent=2) + "\n")
         return
-    table = _table("name", "op", "k", "n", "groups", "kernel", "stride", "MACs", "also")
-    for site in found:
-        record = _site_record(site)
-        table.add_row(
-            *(str(record[column]) for column in ("name", "op", "k", "n", "groups", "kernel", "stride")),
-            f"{site.macs:,}",
-            " ".join(sorted(site.aliases)),
-        )
-    _print(table)
+    records = [_site_record(site) for site in found]
+
+    def column(title: str, rank: int, right: bool = False) -> Column:
+        return Column(title, [str(record[title]) for record in records], rank, right=right)
+
+    _print_table(
+        Column("name", [str(record["name"]) for record in records], least=16),
+        column("op", 1),
+        column("k", 4, right=True),
+        column("n", 3, right=True),
+        column("groups", 5, right=True),
+        column("kernel", 6),
+        column("stride", 7),
+        Column("MACs", [f"{site.macs:,}" for site in found], 2, right=True),
+        Column("also", [" ".join(sorted(site.aliases)) for site in found], 8, least=12),
+    )
 
 
 def _selection(name: str | None, op: str | None) -> Callable[[OpSite], bool]:
@@ -170,24 +172,12 @@ def _site_record(site: OpSite) -> dict[str, object]:
     }
 
 
-def _table(*columns: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in columns:
-        justify: JustifyMethod = "right" if column in {"rows", "k", "n", "groups", "MACs"} else "left"
-        table.add_column(column, justify=justify, no_wrap=column not in _WRAPPED)
-    return table
-
-
-def _print(table: Table) -> None:
+def _print_table(*columns: Column) -> None:
     from asim_fx.cli.console import stdout
+    from asim_fx.report.fitting import fitted_table
 
     console = stdout()
-    if not console.is_terminal:
-        console.width = _PIPE_WIDTH
-    console.print(table)
+    console.print(fitted_table(columns, console.width, elsewhere="a wider terminal or --json shows them"))
 
 
 def _adc_in_words(macro: Macro) -> str:
