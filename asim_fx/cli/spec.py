@@ -112,8 +112,8 @@ def sites(
 ) -> None:
     """List the names of a model that rules can match, with all that `where` can ask for."""
     is_selected = _selection(name, op)
-    from asim_fx.report.fitting import Column
     from asim_fx.cli.work.planning import ModelOptions, list_sites
+    from asim_fx.report.fitting import Column
 
     options = ModelOptions(num_classes=num_classes, input_size=input_size, model_kwargs=tuple(model_kwargs or ()))
     found = [site for site in list_sites(model, options) if is_selected(site)]

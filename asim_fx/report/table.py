@@ -65,14 +65,14 @@ def sites_table(report: MappingReport, width: int) -> RenderableType:
         Column("site", [_name(row) for row in rows], total=_sites(report), least=_name_width(width)),
         column("kind", 4, lambda row: row.kind),
         Column("target", targets, 3, _analog_sites(report), styles=[_STYLES.get(target, "") for target in targets]),
-        column("output", 10, lambda row: shape(row.output_shape)),
-        column("K x N x groups", 8, lambda row: " x ".join(map(str, (row.k, row.n, row.groups)))),
+        column("output", 11, lambda row: shape(row.output_shape)),
+        column("K x N x groups", 9, lambda row: " x ".join(map(str, (row.k, row.n, row.groups)))),
         column("MACs", 0, lambda row: count(row.macs), count(totals.get("macs")), right=True),
         column("bits w/x", 5, bits),
         column("tiles", 6, tiles),
         column("used", 7, lambda row: _or_dash(row, share(row.utilisation)), right=True),
         column("bit plan", 8, lambda row: bit_plan(row.reads_per_cell)),
-        column("decided by", 9, lambda row: shorten(printable(row.decided_by), _ORIGIN_WIDTH)),
+        column("decided by", 10, lambda row: shorten(printable(row.decided_by), _ORIGIN_WIDTH)),
         column("ADC reads", 1, lambda row: _or_dash(row, count(row.reads)), count(totals.get("reads")), right=True),
     ]
     return fitted_table(columns, width, elsewhere=_ELSEWHERE)
