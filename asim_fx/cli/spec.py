@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asim_fx.cli.streams import write_document
 from asim_fx.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rich.console import JustifyMethod
-    from rich.table import Table
-
     from asim_fx.ir import OpSite
+    from asim_fx.report.fitting import Column
     from asim_fx.spec.schema import HardwareSpec
 
 HELP = "Hardware specs: list, show and check them, and see what their rules can match."
@@ -29,12 +28,7 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=V", help="Change a field of the spec. Repeatable.")
 ]
 
-_WRAPPED = {"description", "noise, % FS", "also"}
-_NARROWEST = {"noise, % FS": 12}
-_DESCRIPTION_FROM = 160
-"""Characters of a line from which on descriptions have a column of their own."""
-_PIPE_WIDTH = 1000
-"""A pipe has no edge to wrap at; a table is as wide as its words."""
+_NOISE = "noise, % of full scale"
 
 
 @app.command("list")
@@ -42,10 +36,10 @@ def list_specs(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the hardware specs that ship with asim-fx."""
+    from asim_fx.report.fitting import Column
     from asim_fx.spec.loader import load_spec, shipped_names
     from asim_fx.spec.presets import (
         adc_in_words,
-        best_efficiency_in_words,
         geometry_in_words,
         node_in_words,
         noise_in_words,
@@ -54,26 +48,23 @@ def list_specs(
 
     specs = [load_spec(name) for name in shipped_names()]
     if as_json:
-        typer.echo(json.dumps([_spec_record(spec) for spec in specs], indent=2))
+        write_document(json.dumps([_spec_record(spec) for spec in specs], indent=2) + "\n")
         return
-    columns = ["name", "venue", "node", "rows x columns", "ADC", "noise, % FS", "TOPS/W", "description"]
-    if _width() < _DESCRIPTION_FROM:
-        columns.remove("description")
-    table = _table(*columns)
-    for spec in specs:
-        macros = spec.macros.items()
-        cells = (
-            spec.name,
-            venue_in_words(spec),
-            "\n".join(node_in_words(macro) for _, macro in macros),
-            "\n".join(geometry_in_words(spec, name) for name, _ in macros),
-            "\n".join(adc_in_words(macro) for _, macro in macros),
-            "\n".join(noise_in_words(spec, name) for name, _ in macros),
-            "\n".join(best_efficiency_in_words(macro).replace(" TOPS/W", "") for _, macro in macros),
-            spec.description,
-        )
-        table.add_row(*cells[: len(columns)])
-    _print(table)
+    _print_table(
+        Column("name", [spec.name for spec in specs], least=12),
+        Column("venue", [venue_in_words(spec) for spec in specs], 4),
+        Column("node", [_lines(spec, lambda spec, name: node_in_words(spec.macros[name])) for spec in specs], 5),
+        Column("rows x columns", [_lines(spec, geometry_in_words) for spec in specs]),
+        Column("ADC", [_lines(spec, lambda spec, name: adc_in_words(spec.macros[name])) for spec in specs], 1),
+        Column(_NOISE, [_lines(spec, noise_in_words) for spec in specs], 3, least=len(_NOISE)),
+        Column("TOPS/W", [_lines(spec, _efficiency) for spec in specs], 2),
+        Column("description", [spec.description for spec in specs], 6, least=40),
+    )
+
+
+def _lines(spec: HardwareSpec, in_words: Callable[[HardwareSpec, str], str]) -> str:
+    """Return a line for each macro of a spec."""
+    return "\n".join(in_words(spec, name) for name in spec.macros)
 
 
 def _spec_record(spec: HardwareSpec) -> dict[str, object]:
@@ -94,11 +85,8 @@ def show(
 
     spec = load_spec(source, overrides or ())
     document = complete_document(spec)
-    if as_json:
-        typer.echo(json.dumps(document, indent=2))
-        return
     comments = "".join(f"# {line}\n" for line in explanation(spec))
-    typer.echo(comments + to_yaml(document), nl=False)
+    write_document(f"{json.dumps(document, indent=2)}\n" if as_json else comments + to_yaml(document))
 
 
 @app.command()
@@ -107,9 +95,9 @@ def check(source: SpecSource, overrides: Overrides = None) -> None:
     from asim_fx.spec.loader import load_spec
 
     spec = load_spec(source, overrides or ())
-    typer.echo(f"{spec.origin.name}: ok")
+    print(f"{spec.origin.name}: ok")
     for line in _summary(spec):
-        typer.echo(f"  {line}")
+        print(f"  {line}")
 
 
 @app.command("schema")
@@ -117,7 +105,7 @@ def print_schema() -> None:
     """Print the JSON schema of a spec, for editors."""
     from asim_fx.spec.json_schema import schema
 
-    typer.echo(json.dumps(schema(), indent=2))
+    write_document(json.dumps(schema(), indent=2) + "\n")
 
 
 @app.command()
@@ -146,21 +134,29 @@ def sites(
     """List the names of a model that rules can match, with all that `where` can ask for."""
     is_selected = _selection(name, op)
     from asim_fx.cli.work.planning import ModelOptions, list_sites
+    from asim_fx.report.fitting import Column
 
     options = ModelOptions(num_classes=num_classes, input_size=input_size, model_kwargs=tuple(model_kwargs or ()))
     found = [site for site in list_sites(model, options) if is_selected(site)]
     if as_json:
-        typer.echo(json.dumps([_site_record(site) for site in found], indent=2))
+        write_document(json.dumps([_site_record(site) for site in found], indent=2) + "\n")
         return
-    table = _table("name", "op", "k", "n", "groups", "kernel", "stride", "MACs", "also")
-    for site in found:
-        record = _site_record(site)
-        table.add_row(
-            *(str(record[column]) for column in ("name", "op", "k", "n", "groups", "kernel", "stride")),
-            f"{site.macs:,}",
-            " ".join(sorted(site.aliases)),
-        )
-    _print(table)
+    records = [_site_record(site) for site in found]
+
+    def column(title: str, rank: int, right: bool = False) -> Column:
+        return Column(title, [str(record[title]) for record in records], rank, right=right)
+
+    _print_table(
+        Column("name", [str(record["name"]) for record in records], least=16),
+        column("op", 1),
+        column("k", 4, right=True),
+        column("n", 3, right=True),
+        column("groups", 5, right=True),
+        column("kernel", 6),
+        column("stride", 7),
+        Column("MACs", [f"{site.macs:,}" for site in found], 2, right=True),
+        Column("also", [" ".join(sorted(site.aliases)) for site in found], 8, least=12),
+    )
 
 
 def _selection(name: str | None, op: str | None) -> Callable[[OpSite], bool]:
@@ -197,31 +193,18 @@ def _site_record(site: OpSite) -> dict[str, object]:
     }
 
 
-def _table(*columns: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        justify: JustifyMethod = "right" if column in {"rows", "k", "n", "groups", "MACs"} else "left"
-        least = _NARROWEST.get(column)
-        table.add_column(column, justify=justify, no_wrap=column not in _WRAPPED, min_width=least)
-    return table
-
-
-def _print(table: Table) -> None:
+def _print_table(*columns: Column) -> None:
     from asim_fx.cli.console import stdout
+    from asim_fx.report.fitting import fitted_table
 
     console = stdout()
-    console.width = _width()
-    console.print(table)
+    console.print(fitted_table(columns, console.width, elsewhere="a wider terminal or --json shows them"))
 
 
-def _width() -> int:
-    from asim_fx.cli.console import stdout
+def _efficiency(spec: HardwareSpec, name: str) -> str:
+    from asim_fx.spec.presets import best_efficiency_in_words
 
-    console = stdout()
-    return console.width if console.is_terminal else _PIPE_WIDTH
+    return best_efficiency_in_words(spec.macros[name]).replace(" TOPS/W", "")
 
 
 def _summary(spec: HardwareSpec) -> list[str]:

@@ -245,4 +245,7 @@ def _issue(spec: HardwareSpec, merged: Merged, conflict: Conflict, blamed: str) 
     """Place a conflict at the first of its fields that the blamed section wrote, or else anything."""
     paths = [merged.paths[field] for field in conflict.fields]
     written = [path for path in paths if path.startswith(f"{blamed}.")] or [path for path in paths if path] or [blamed]
+    if conflict.fields[0] == MACRO and not spec.macros:
+        message = "`target: analog` needs a macro and there is none; define one, for example `m: {rows: 255}`"
+        return SpecIssue(spec.origin.where("macros"), "macros", message)
     return SpecIssue(spec.origin.where(written[0]), written[0], conflict.message)

@@ -28,6 +28,12 @@ def test_a_pipe_gets_whole_lines(capsys: Capture):
     assert line.rstrip().endswith(load_spec("generic-256x7b-hybrid").description)
 
 
+@pytest.mark.parametrize("columns", [40, 60, 120])
+def test_columns_of_the_terminal_are_kept(capsys: Capture, monkeypatch: pytest.MonkeyPatch, columns: int):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert max(map(len, run(capsys, "asim-spec", "list").out.splitlines())) <= columns
+
+
 def test_list_as_json(capsys: Capture):
     listed = {spec["name"]: spec for spec in json.loads(run(capsys, "asim-spec", "list", "--json").out)}
     assert listed["ideal"]["macros"] == ["m"]

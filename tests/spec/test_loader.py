@@ -213,3 +213,30 @@ def test_no_pydantic_words_reach_the_user():
     lines = errors_of("a: 1\nmacros: 3\nrules: {}\ndefaults: []\n")
     assert not [line for line in lines if "Input should" in line or "pydantic" in line or "Extra" in line]
     assert len(lines) == 7
+
+
+def test_rules_that_are_not_there_cannot_be_set():
+    with pytest.raises(SpecError, match=r"`rules\.9` does not exist: there are no rules"):
+        parse_spec("version: 1\nname: x\nmacros: {m: {rows: 8}}\n", "chip.yaml", ["rules.9.target=float"])
+
+
+def test_no_macro_to_name_is_said():
+    with pytest.raises(SpecError, match=r"needs a macro and there is none") as refused:
+        parse_spec("version: 1\nname: x\nmacros: {}\n", "chip.yaml")
+    assert "give `macro` the name" not in str(refused.value)
+
+
+def test_aliases_that_multiply_are_told_once():
+    levels = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 8))
+    with pytest.raises(SpecError) as refused:
+        parse_spec(f"version: 1\nname: x\nmacros: {{m: {{rows: 8}}}}\na0: &a0 [1]\n{levels}\n", "chip.yaml")
+    assert str(refused.value).count("for far too much") == 1
+    assert len(str(refused.value).splitlines()) <= 11
+
+
+def test_many_issues_are_kept_and_ten_are_shown():
+    rules = "\n".join("  - {match: {op: conv}, weight_bits: 0}" for _ in range(15))
+    with pytest.raises(SpecError) as refused:
+        parse_spec(f"version: 1\nname: x\nmacros: {{m: {{rows: 8}}}}\nrules:\n{rules}\n", "chip.yaml")
+    assert len(refused.value.issues) == 15
+    assert str(refused.value).splitlines()[10:] == ["and 5 more"]
