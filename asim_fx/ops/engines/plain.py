@@ -7,14 +7,14 @@ in an order that depends on nothing but the operation, so neither blocks nor thr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from asim_fx.ops.codes import convert, top_code
 from asim_fx.ops.config import OpConfig
-from asim_fx.ops.draws import OutputCounters, Seed, output_counters, read_words
+from asim_fx.ops.draws import READS_PER_BLOCK, OutputCounters, Seed, output_counters, read_words
 from asim_fx.ops.exact import integer_matmul
 from asim_fx.ops.parallel import for_each, threads_for
 from asim_fx.ops.planes import extract, partial_codes, partial_largest
@@ -33,13 +33,16 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_byte
     Raises:
         UsageError: the fields of the configuration contradict each other.
     """
-    work = schedule(config)
+    return _simulate(reduction, config, schedule(config), seed, working_bytes)
+
+
+def _simulate(reduction: Reduction, config: OpConfig, work: Schedule, seed: Seed, working_bytes: int) -> Tensor:
     device = reduction.stored.device
     result = torch.empty(reduction.numel, dtype=torch.float64, device=device)
     threads = threads_for(device)
     vectors = max(1, working_bytes // (threads * _bytes_per_vector(reduction, config, work)))
     parts = list(reduction.blocks(min(vectors, -(-reduction.vectors // threads))))
-    cells = _cell_numbers(reduction, config)
+    cells = _cell_numbers(reduction, config) if work.parts else None
 
     def prepare(groups: slice) -> Callable[[Block], None]:
         stored = reduction.stored[groups]
@@ -76,6 +79,14 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_byte
     else:
         for_each(compute_groups, parts, device)
     return result
+
+
+def exact_sums(reduction: Reduction, config: OpConfig) -> Tensor:
+    """Return the exact part of an operation alone, as ``simulate`` returns the whole: float64, flat, row-major."""
+    work = schedule(config)
+    if not work.exact:
+        return torch.zeros(reduction.numel, dtype=torch.float64, device=reduction.stored.device)
+    return _simulate(reduction, config, replace(work, parts=(), noisy=False), Seed(0), WORKING_BYTES)
 
 
 @dataclass(slots=True)
@@ -190,6 +201,7 @@ def _bytes_per_vector(reduction: Reduction, config: OpConfig, work: Schedule) ->
         wide = max(len(part.stored) for part in work.parts)
         per_output += 4 * wide + 16 * max(part.reads for part in work.parts) + 64
         if work.noisy:
-            # Words come in fours, and all of a tile's are made together.
-            per_output += 8 * 4 * len({read // 4 for read in _reads_of(work, config, 0)}) + 48
+            # Words come in blocks, and all of a tile's are made together.
+            blocks = {read // READS_PER_BLOCK for read in _reads_of(work, config, 0)}
+            per_output += 8 * READS_PER_BLOCK * len(blocks) + 48
     return reduction.length * 16 + reduction.outputs * per_output
