@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.fx import GraphModule
@@ -16,7 +17,7 @@ from torch.fx import GraphModule
 from asim_fx.capture import Captured, InputSignature, Part, Parts, capture_model, example_of, facts_of, module_of
 from asim_fx.converted import ConvertedModel, Recipe, replace_submodules
 from asim_fx.dataflow import join_dataflows, trace_dataflow
-from asim_fx.errors import PlanError, UsageError, VerificationError
+from asim_fx.errors import NumericsError, PlanError, UsageError, VerificationError
 from asim_fx.graph.macs import region_macs
 from asim_fx.ir import OpSite, SitePlan, Target, annotate, iter_plans, iter_sites
 from asim_fx.models import ModelSource, find_aliases
@@ -197,6 +198,7 @@ def plan(
     tell = progress or _silent
     spec = load_spec(spec)
     model, example_inputs, example_kwargs = _with_example(model, example_inputs, example_kwargs)
+    _check_weights(model)
     tell("capturing")
     found = capture_model(model, example_inputs, example_kwargs, values=values)
     _refuse_uncaptured(found.uncaptured, strict=strict)
@@ -245,6 +247,12 @@ def _with_example(
     example_kwargs: Mapping[str, Any] | None,
 ) -> tuple[nn.Module, Tensor | tuple[Any, ...], Mapping[str, Any] | None]:
     """Return a model as a module, with an example: an exported program's own, where none is given."""
+    if not isinstance(model, (nn.Module, ExportedProgram)):
+        message = f"the model must be a torch.nn.Module or a torch.export.ExportedProgram, not {type(model).__name__}"
+        raise UsageError(message)
+    if not isinstance(example_inputs, (Tensor, tuple, type(None))):
+        message = f"example_inputs must be a tensor or a tuple of the arguments, not {type(example_inputs).__name__}"
+        raise UsageError(message)
     if example_inputs is None:
         if not isinstance(model, ExportedProgram):
             message = "example_inputs are needed: the arguments of one forward pass"
@@ -308,6 +316,19 @@ def versions() -> dict[str, str]:
 
 def _silent(_: str) -> None:
     pass
+
+
+def _check_weights(model: nn.Module) -> None:
+    """Refuse weights that no array can hold; what they spoil would show only when the model runs."""
+    spoilt = [
+        name
+        for name, weight in model.named_parameters()
+        if weight.is_floating_point() and not weight.is_meta and not bool(torch.isfinite(weight).all())
+    ]
+    if spoilt:
+        more = f" and {len(spoilt) - 3} more" if len(spoilt) > 3 else ""
+        message = f"these weights hold NaN or infinity: {', '.join(spoilt[:3])}{more}"
+        raise NumericsError(message, hint="the training that made them went wrong, or their file is damaged")
 
 
 def _check_macs(sites: Sequence[OpSite], folded: Sequence[FoldedOp], captured: Captured) -> None:

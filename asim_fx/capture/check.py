@@ -69,12 +69,14 @@ def check_values(
         others: more batches to compare at.
     """
     worst = _difference(result, _run_graph(graph_module, example, batch, batch), batch)
+    finite = all(bool(torch.isfinite(leaf).all()) for leaf in tensors(result))
     for size in others:
         args, kwargs = random_like(example, batch, size)
         with torch.no_grad(), eager_reference(), fixed_random_numbers():
             result = reference(*args, **kwargs)
         worst = max(worst, _difference(result, _run_graph(graph_module, example, batch, size), size))
-    return f"outputs equal at batch {' and '.join(map(str, (batch, *others)))} to {worst:.0e}"
+    agreed = f"outputs equal at batch {' and '.join(map(str, (batch, *others)))} to {worst:.0e}"
+    return agreed if finite else f"{agreed}, where they are numbers: the model's own hold NaN or infinity"
 
 
 def _run_graph(graph_module: GraphModule, example: Any, batch: int, size: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,17 @@ def named_arguments(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, A
     except TypeError as error:
         message = f"{type(model).__name__}.forward does not take these inputs: {error}"
         raise InputError(message) from error
+
+
+def argument_names(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of what a function takes, in order."""
+    return tuple(inspect.signature(function).parameters)
+
+
+def in_order(kwargs: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return keyword arguments in the order of these names, the others last: a call may give them in any order."""
+    first = {name: kwargs[name] for name in names if name in kwargs}
+    return {**first, **kwargs}
 
 
 def at_least_two(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, tuple[Any, ...], dict[str, Any]]:

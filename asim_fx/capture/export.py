@@ -11,14 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 from torch.fx import GraphModule
+from torch.nn.parameter import is_lazy
 from torch.utils import _pytree as pytree
 
 from asim_fx.capture.check import check_keys, check_macs, check_values, on_meta, run_model, scaled
 from asim_fx.capture.chunks import EvenChunks
 from asim_fx.capture.example import (
     InputLeaf,
+    argument_names,
     at_least_two,
     batch_of,
+    in_order,
     is_batched,
     named_arguments,
     random_like,
@@ -84,7 +87,7 @@ def capture(
         CaptureError: torch.export cannot capture the model, or the graph is not the model.
     """
     args = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
-    args, kwargs = pytree.tree_map(_ordinary, (args, dict(example_kwargs or {})))
+    args, kwargs = pytree.tree_map(_ordinary, (args, in_order(example_kwargs or {}, argument_names(model.forward))))
     named = named_arguments(model, args, kwargs)
     facts = facts_of(model)
     fixed = None if facts is None else facts.fixed_batch
@@ -95,7 +98,7 @@ def capture(
         if batch != fixed:
             message = f"the model was exported for a batch of {fixed}; this example holds {batch}"
             raise InputError(message, hint="export it with a dynamic batch to use it with any")
-    subject = _own_copy(model)
+    subject = own_copy(model)
     result = macs = None
     if verify:
         # Caches that a forward pass fills must not be seen by export: run a second shell around the same parameters.
@@ -122,7 +125,16 @@ def _ordinary(value: Any) -> Any:
     return value.clone() if isinstance(value, Tensor) and value.is_inference() else value
 
 
-def _own_copy(model: nn.Module) -> nn.Module:
+def own_copy(model: nn.Module) -> nn.Module:
+    """Return a copy in eval mode.
+
+    Raises:
+        CaptureError: the model cannot be copied, or was never called and does not know its weights' shapes yet.
+    """
+    lazy = [name for name, tensor in (*model.named_parameters(), *model.named_buffers()) if is_lazy(tensor)]
+    if lazy:
+        message = f"the weights of lazy layers have no shape before their first call: {', '.join(lazy[:3])}"
+        raise CaptureError(message, hint="Call the model once on an input before it is converted.")
     try:
         return copy.deepcopy(model).eval()
     except Exception as error:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from asim_fx.capture.example import InputLeaf, leaf_name, named_arguments
+from asim_fx.capture.example import InputLeaf, argument_names, in_order, leaf_name, named_arguments
 from asim_fx.capture.export import Captured
 from asim_fx.errors import InputError
 
@@ -49,6 +49,7 @@ class InputSignature:
     @classmethod
     def of_example(cls, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> InputSignature:
         """Return the signature of a model in parts: the example's own shapes, none of them a batch."""
+        kwargs = in_order(kwargs, argument_names(model.forward))
         named = named_arguments(model, args, kwargs)
         values, structure = pytree.tree_flatten((args, kwargs))
         paths, _ = pytree.tree_flatten_with_path(named)
@@ -61,6 +62,10 @@ class InputSignature:
 
     def check(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
         """Return the size of the batch.
+
+        Args:
+            args: positional arguments.
+            kwargs: keyword arguments, in the order of the captured ones.
 
         Raises:
             InputError: an argument is missing, or has another shape or dtype than the captured one.

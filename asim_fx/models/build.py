@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -259,8 +260,17 @@ def _takes_shapes(model: nn.Module, shapes: Sequence[tuple[int, ...]]) -> bool:
     return True
 
 
+def _second_shell(model: nn.Module) -> nn.Module:
+    """Return a copy around the same parameters: what a pass leaves in a model, such as cached tables, stays there."""
+    try:
+        return copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
+    except Exception:  # what cannot be copied cannot be captured either, and is told so there
+        return model
+
+
 def _check_takes(model: nn.Module, shapes: Sequence[tuple[int, ...]], name: str, *, asked: bool) -> None:
     """Refuse a model that cannot take two samples of these shapes, before anything is captured."""
+    model = _second_shell(model)
     if not _takes_shapes(model, shapes):  # may be a limit of fake tensors: only a real pass can tell
         try:
             with torch.no_grad():
