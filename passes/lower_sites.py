@@ -20,7 +20,7 @@ from asim_fx.pipeline import Fact, PassContext, graph_pass
 from asim_fx.spec import HardwareSpec
 
 RNG = "asim_rng"
-"""Name of the buffer that every lowered call reads: int64 [seed, number of the batch's first sample]."""
+"""Name of the buffer that every lowered call reads: int64 [seed, number of the batch's first sample, die or -1]."""
 
 
 @graph_pass(requires=[Fact.VOTED, Fact.NO_SDPA, Fact.FLAT], provides=[Fact.LOWERED])
@@ -35,7 +35,7 @@ def lower_sites(graph_module: GraphModule, context: PassContext) -> bool:
     plans = [(node, plan) for node, plan in iter_plans(graph_module.graph) if plan.target is not Target.FLOAT]
     if not plans:
         return False
-    graph_module.register_buffer(RNG, torch.zeros(2, dtype=torch.int64), persistent=False)
+    graph_module.register_buffer(RNG, torch.tensor([0, 0, -1]), persistent=False)
     graph = graph_module.graph
     with graph.inserting_before(next(node for node in graph.nodes if node.op != "placeholder")):
         rng = graph.get_attr(RNG)

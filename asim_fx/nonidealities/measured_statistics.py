@@ -16,7 +16,8 @@ def apply_measured_statistics(read: ReadModel, effects: ReadEffects) -> ReadMode
     """Return the read with the measured mean in place of the MAC value, and the measured spread.
 
     Tables are in MAC units of the widest plane. A narrower plane drives the bitline to the same share of full
-    scale, and is looked up there. Between entries, where cells vary or planes are narrower, both are interpolated linearly.
+    scale, and is looked up there. Between entries, where cells vary or planes are narrower, both are interpolated
+    linearly.
     """
     if not effects.mean_mac:
         return read

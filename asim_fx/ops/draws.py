@@ -44,14 +44,16 @@ class Seed:
     Attributes:
         seed: chosen by the user.
         first_sample: number of the first sample of this batch among all that were run.
+        die: the chip, which then has noise of its own too; None where the seed stands for both.
     """
 
     seed: int
     first_sample: int = 0
+    die: int | None = None
 
     def key(self, stream: int) -> tuple[int, int]:
         """Return the Philox key of one site."""
-        mixed = mix64(self.seed)
+        mixed = mix64(self.seed if self.die is None else self.seed ^ mix64(self.die + 1))
         return mixed & WORD, (mixed >> 32) ^ stream
 
     def redrawn(self) -> Seed:
