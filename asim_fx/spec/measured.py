@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from io import StringIO
 
 from asim_fx.errors import SpecIssue
 
@@ -85,10 +83,9 @@ def _parse(
 
 
 def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(StringIO(text.removeprefix("\ufeff")))
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            yield reader.line_num, cells
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        if line.strip():
+            yield number, line.strip().split(",")
 
 
 def _values(cells: Sequence[str], header: Sequence[str], expected: int) -> tuple[list[float], str]:
