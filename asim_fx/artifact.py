@@ -29,11 +29,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from asim_fx.capture import InputSignature
+from asim_fx.capture import InputSignature, module_of
 from asim_fx.conversion import convert, versions
 from asim_fx.converted import ConvertedModel
-from asim_fx.errors import ArtifactError, OutputError, SpecError
+from asim_fx.errors import ArtifactError, AsimError, OutputError, SpecError
 from asim_fx.fingerprint import fingerprint
+from asim_fx.likeness import weight_differences
 from asim_fx.models import ModelSource
 from asim_fx.models.exported import file_hash
 from asim_fx.models.pt2 import clean_archive
@@ -109,18 +110,26 @@ def load(directory: str | os.PathLike[str], model: nn.Module | ExportedProgram |
         message = f"{folder / MANIFEST} is not a manifest of format {FORMAT}: {error!r}"
         raise ArtifactError(message) from error
     args, kwargs = signature.example()
-    converted = convert(
-        _original(source, model),
-        spec,
-        args,
-        kwargs,
-        name=name,
-        source=source,
-        strict=strict,
-        fold_batch_norm=fold_batch_norm,
-        seed=seed,
-    )
+    original = _original(source, model)
+    try:
+        converted = convert(
+            original,
+            spec,
+            args,
+            kwargs,
+            name=name,
+            source=source,
+            strict=strict,
+            fold_batch_norm=fold_batch_norm,
+            seed=seed,
+        )
+    except AsimError as error:
+        if model is not None:
+            _refuse_other_model(folder, original, error)
+        raise
     if fingerprint(converted.graph_modules) != expected:
+        if model is not None:
+            _refuse_other_model(folder, original)
         message = f"{folder} was made from another model, or captured differently by other versions"
         raise ArtifactError(message, hint=_compare_versions(saved_versions))
     try:
@@ -216,11 +225,12 @@ def _swap(staging: Path, target: Path) -> None:
         staging.rename(target)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)) / "old"
-    target.rename(old)
     try:
+        target.rename(old)
         staging.rename(target)
-    except OSError:
-        old.rename(target)
+    except BaseException:  # an interrupt too
+        if old.exists() and not target.exists():
+            old.rename(target)
         raise
     finally:
         shutil.rmtree(old.parent, ignore_errors=True)
@@ -273,6 +283,24 @@ def _original(source: ModelSource | None, model: nn.Module | ExportedProgram | N
     from asim_fx.models import rebuild_model
 
     return rebuild_model(source)
+
+
+def _refuse_other_model(folder: Path, model: nn.Module | ExportedProgram, error: AsimError | None = None) -> None:
+    """Say in what the model given differs from the one converted, where its weights show it."""
+    differences = weight_differences(module_of(model), load_file(folder / WEIGHTS))
+    if differences:
+        message = f"this is another model than the one that {folder} was made from: {differences}"
+        raise ArtifactError(message, hint="give the original model") from error
+
+
+def source_name(directory: str | os.PathLike[str]) -> str:
+    """Return the name by which an artifact's model is built again; empty where it must be given.
+
+    Raises:
+        ArtifactError: the folder is no artifact.
+    """
+    source = _read_manifest(Path(directory)).get("source")
+    return str(source.get("name", "")) if isinstance(source, dict) else ""
 
 
 def _compare_versions(saved: Mapping[str, str]) -> str:

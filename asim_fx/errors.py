@@ -83,13 +83,18 @@ class SpecIssue:
         return f"{self.where}: {field}{self.message}"
 
 
+_MOST_SHOWN = 10
+
+
 class SpecError(UsageError):
-    """A hardware spec is not valid. Holds every issue that was found, not just the first."""
+    """A hardware spec is not valid. Holds every issue that was found; its message shows the first ones."""
 
     def __init__(self, issues: Sequence[SpecIssue], *, hint: str = "") -> None:
         self.issues = tuple(issues)
-        lines = [str(issue) for issue in self.issues]
-        if len(lines) > 1:
+        lines = list(dict.fromkeys(map(str, self.issues)))
+        if len(lines) > _MOST_SHOWN:
+            lines = [*lines[:_MOST_SHOWN], f"and {len(lines) - _MOST_SHOWN} more"]
+        elif len(lines) > 1:
             lines.append(f"{len(lines)} errors")
         super().__init__("\n".join(lines), hint=hint)
 
@@ -114,12 +119,6 @@ class VerificationError(AsimError):
 
 class PipelineError(AsimError):
     """The passes cannot run in the order given, or one of them broke the graph."""
-
-
-class InterruptedRunError(AsimError):
-    """The user stopped a run; what was finished is kept."""
-
-    exit_code = ExitCode.INTERRUPTED
 
 
 class NumericsError(AsimError):

@@ -15,6 +15,16 @@ FORBIDDEN = {
     "asim_fx/ops": ("asim_fx.passes", "asim_fx.spec", "asim_fx.report", "asim_fx.cli", "asim_fx.rules", "asim_fx.nn"),
     "asim_fx/nonidealities": ("asim_fx.passes", "asim_fx.spec", "asim_fx.report", "asim_fx.cli", "asim_fx.nn"),
     "asim_fx/nn": ("asim_fx.passes", "asim_fx.spec", "asim_fx.report", "asim_fx.cli"),
+    "asim_fx/cost": (
+        "torch",
+        "numpy",
+        "asim_fx.ops",
+        "asim_fx.nn",
+        "asim_fx.passes",
+        "asim_fx.report",
+        "asim_fx.cli",
+        "asim_fx.conversion",
+    ),
     "asim_fx/report": (
         "torch",
         "asim_fx.passes",

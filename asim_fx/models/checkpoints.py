@@ -91,6 +91,9 @@ def _read_torch(path: Path) -> Any:
             warnings.simplefilter("ignore")  # about the pickle protocol: what matters is raised
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if not _may_be_torch(path):
+            msg = f"{path} is no checkpoint: neither a torch file nor safetensors"
+            raise CheckpointError(msg) from error
         if "Unsupported" in str(error) or "global" in str(error).lower():
             msg = f"{path} holds Python objects, which are refused: reading them could run code"
             hint = "save only the tensors: safetensors.torch.save_file(model.state_dict(), FILE)"
@@ -100,6 +103,12 @@ def _read_torch(path: Path) -> Any:
     except Exception as error:  # torch.load lets errors of zipfile, struct and its own C++ reader through
         msg = f"{path} is damaged or not a checkpoint: {_first_line(error)}"
         raise CheckpointError(msg) from error
+
+
+def _may_be_torch(path: Path) -> bool:
+    """Return whether a file starts as torch's do: with a zip archive, or with a pickle of a binary protocol."""
+    with path.open("rb") as stream:
+        return stream.read(4).startswith((b"PK\x03\x04", b"\x80"))
 
 
 def _unwrap(path: Path, content: Any) -> Mapping[str, Tensor]:

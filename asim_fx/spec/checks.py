@@ -10,6 +10,7 @@ from asim_fx.spec.circuit_checks import circuit_conflicts
 from asim_fx.spec.conflict import Conflict
 from asim_fx.spec.merge import MACRO, Merged, merge, undefined_macro
 from asim_fx.spec.schema import HardwareSpec, Macro, SiteSettings
+from asim_fx.spec.sources import source_issues
 
 
 def problems(settings: SiteSettings, signed: bool | None) -> list[tuple[str, str]]:
@@ -72,6 +73,22 @@ def _macro_conflicts(settings: SiteSettings) -> Iterator[Conflict]:
                 )
     if macro.weights == "parallel":
         yield from _parallel_conflicts(settings)
+    if macro.cost.columns_per_adc > macro.columns:
+        yield Conflict(
+            ("macro.cost.columns_per_adc", "macro.columns"),
+            f"`cost.columns_per_adc: {macro.cost.columns_per_adc}` is more than the `columns: {macro.columns}` there "
+            "are to share a converter",
+        )
+    if macro.cost.cell_rows != "unknown" and macro.cost.cell_rows < macro.rows:
+        yield Conflict(
+            ("macro.cost.cell_rows", "macro.rows"),
+            f"`cost.cell_rows: {macro.cost.cell_rows}` is fewer than the `rows: {macro.rows}` that are read at once",
+        )
+    if macro.cost.model == "measured" and not macro.cost.measured:
+        yield Conflict(
+            ("macro.cost.model", "macro.cost.measured"),
+            "`cost.model: measured` needs an operating point in `cost.measured`; add one, or use auto",
+        )
 
 
 def _parallel_conflicts(settings: SiteSettings) -> Iterator[Conflict]:
@@ -156,7 +173,8 @@ def spec_issues(spec: HardwareSpec, removed: Sequence[str] = ()) -> list[SpecIss
     """
     gone = {_as_setting(path) for path in removed}
     undefined = [(name, path) for name, path in _named_macros(spec) if name not in spec.macros]
-    found = [
+    found = [] if removed else source_issues(spec)
+    found += [
         undefined_macro(spec, name, path)
         for name, path in undefined
         if "macros" not in removed and f"macros.{name}" not in removed
@@ -218,4 +236,7 @@ def _issue(spec: HardwareSpec, merged: Merged, conflict: Conflict, blamed: str) 
     """Place a conflict at the first of its fields that the blamed section wrote, or else anything."""
     paths = [merged.paths[field] for field in conflict.fields]
     written = [path for path in paths if path.startswith(f"{blamed}.")] or [path for path in paths if path] or [blamed]
+    if conflict.fields[0] == MACRO and not spec.macros:
+        message = "`target: analog` needs a macro and there is none; define one, for example `m: {rows: 255}`"
+        return SpecIssue(spec.origin.where("macros"), "macros", message)
     return SpecIssue(spec.origin.where(written[0]), written[0], conflict.message)

@@ -154,4 +154,4 @@ def _not_found(shown: str, shipped: Sequence[str]) -> str:
     )
     near = get_close_matches(Path(shown).stem, shipped, n=1)
     hint = f"; did you mean `{near[0]}`?" if near else ";"
-    return f"{what}{hint} shipped are {', '.join(shipped)}"
+    return f"{what}{hint} `asim-spec list` shows what ships"

@@ -12,7 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_serializer
 
 from asim_fx.spec.base import Extent, PositiveInt, SpecModel
+from asim_fx.spec.chip import Chip
 from asim_fx.spec.circuits import Bitline, Capacitors, Cells, Window
+from asim_fx.spec.macro_cost import MacroCost
 from asim_fx.spec.measured import MeasuredFile
 from asim_fx.spec.origin import SpecOrigin
 from asim_fx.spec.selectors import check_name_selector, parse_condition
@@ -123,6 +125,7 @@ class Macro(SpecModel):
         description="`parallel`: one read takes the whole signed product of input and weight, instead of one "
         "bit plane each.",
     )
+    cost: MacroCost = Field(default_factory=MacroCost, description="What energy, latency and area follow from.")
 
 
 class Hybrid(SpecModel):
@@ -269,6 +272,7 @@ class HardwareSpec(SpecModel):
     version: Annotated[int, Field(ge=1, le=1)] = Field(description="Version of this format.")
     name: str = Field(description="Name of the chip, for reports.")
     description: str = Field("", description="One sentence about the chip.")
+    chip: Chip | None = Field(None, description="The published chip that the spec describes, and its sources.")
     macros: dict[MacroName, Macro] = Field(description="The arrays of the chip, by name.")
     defaults: Defaults = Field(default_factory=Defaults, description="Settings of every site that no rule changes.")
     rules: list[Rule] = Field(

@@ -60,7 +60,7 @@ def test_redrawn_capacitors_are_for_one_bit_planes() -> None:
     spec = parse_spec(BASE, "chip.yaml")
     changes = ["macros.m.capacitors.unit_ff=1", "macros.m.capacitors.mismatch=redrawn", "defaults.input_encoding=2"]
     assert load_spec(spec, changes[:2]).macros["m"].capacitors.mismatch == "redrawn"
-    with pytest.raises(SpecError, match="capacitors.mismatch: redrawn.*input_encoding"):
+    with pytest.raises(SpecError, match=r"capacitors.mismatch: redrawn.*input_encoding"):
         load_spec(spec, changes)
 
 

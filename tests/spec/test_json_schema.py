@@ -58,7 +58,8 @@ def test_the_schema_is_a_copy():
         (("defaults", "signed"), "`auto`, or `true` or `false`"),
         (
             ("rules", 3, "macro"),
-            "text, or a mapping with rows, columns, adc, noise, domain, current, bitline, capacitors, cells or weights",
+            "text, or a mapping with rows, columns, adc, noise, domain, current, bitline, capacitors, cells, "
+            "weights or cost",
         ),
         (("rules", 0, "macro", "noise", "random_percent_fs"), "a number, 0 or more"),
         (("version",), "`1`"),
