@@ -2,6 +2,7 @@
 
     manifest.json       what it is, from what, with which versions; SHA-256 of every other file
     hwspec.yaml         the spec as the user wrote it
+    measured-N.csv      the measured files that it names, if any
     model.safetensors   the weights of the converted graph
     program.pt2         the model itself, for one that came from such a file; without the pickles of the original
     report.json         the mapping, site by site, with where each setting came from
@@ -100,7 +101,8 @@ def load(directory: str | os.PathLike[str], model: nn.Module | ExportedProgram |
             source = replace(source, name=str(program), sha256=file_hash(program))
         check_structure(manifest["inputs"]["structure"], "structure of the inputs")
         signature = InputSignature.from_json(manifest["inputs"])
-        spec = load_spec(folder / SPEC, manifest["overrides"])
+        measured = dict(manifest["measured"])
+        spec = load_spec(folder / SPEC, manifest["overrides"], read_file=lambda path: _measured(folder, measured[path]))
         strict, fold_batch_norm = bool(manifest["strict"]), bool(manifest["fold_batch_norm"])
         name, seed, expected = str(manifest["name"]), int(manifest["seed"]), str(manifest["fingerprint"])
         saved_versions = dict(manifest["versions"])
@@ -142,6 +144,9 @@ def _write(converted: ConvertedModel, folder: Path) -> None:
     recipe = converted.recipe
     text, overrides = _spec_text(recipe.spec)
     (folder / SPEC).write_text(text, encoding="utf-8")
+    measured = {path: f"measured-{number}.csv" for number, path in enumerate(recipe.spec.files)}
+    for path, name in measured.items():
+        (folder / name).write_bytes(recipe.spec.files[path].text.encode("utf-8"))
     (folder / REPORT).write_text(render(converted.report, "json"), encoding="utf-8")
     (folder / PAGE).write_text(render(converted.report, "html"), encoding="utf-8")
     save_file(_separate_tensors(converted.body), folder / WEIGHTS)
@@ -152,6 +157,7 @@ def _write(converted: ConvertedModel, folder: Path) -> None:
         "source": None if source is None else source.to_json(),
         "inputs": converted.signature.to_json(),
         "overrides": list(overrides),
+        "measured": measured,
         "strict": recipe.strict,
         "fold_batch_norm": recipe.fold_batch_norm,
         "seed": converted.seed,
@@ -182,13 +188,17 @@ def _saved_source(source: ModelSource | None, folder: Path) -> ModelSource | Non
 
 def _spec_text(spec: HardwareSpec) -> tuple[str, tuple[str, ...]]:
     """Return the text of a spec and its overrides: as the user wrote them, or made anew for one edited in Python."""
-    origin = spec.origin
+    origin, files = spec.origin, spec.files
     try:
-        if parse_spec(origin.text, origin.name, origin.overrides) == spec:
+        if parse_spec(origin.text, origin.name, origin.overrides, read_file=lambda path: files[path].text) == spec:
             return origin.text, origin.overrides
     except SpecError:
         pass  # There is no text: the spec was built in Python.
     return to_yaml(complete_document(spec)), ()
+
+
+def _measured(folder: Path, name: str) -> str:
+    return (folder / Path(name).name).read_bytes().decode("utf-8")
 
 
 def _separate_tensors(body: nn.Module) -> dict[str, Tensor]:

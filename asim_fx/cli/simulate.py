@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 HELP = """Measure the accuracy of the converted model in DIR (asim-convert -o DIR).
 
 Prints top-1 and top-5 of the float model (with --baseline), of the ideal
-integer model and of the simulated hardware, with 95 % intervals: over seeds
-where there are several, over images otherwise.
+integer model and of the simulated hardware, with 95 % intervals: over dies or
+seeds where there are several, over images otherwise. --dies N simulates N
+chips: mismatch is fixed for each, noise is fresh at each read.
 
 --data is `digits`, a folder with a sub-folder for each class, or a data set
 of timm (torch/cifar10, hfds/NAME, wds/PATTERN).
@@ -50,6 +51,10 @@ def simulate(
     ] = 2,
     num_samples: Annotated[int | None, typer.Option(metavar="N", min=1, help="Take only the first N images.")] = None,
     seeds: Annotated[str, typer.Option(metavar="S", help="Of the noise: 0:5 is 0 to 4; also 3, or 0,2,5.")] = "0",
+    dies: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Simulate N chips, each with every seed, and show how they spread."),
+    ] = None,
     baseline: Annotated[bool, typer.Option("--baseline", help="Run the float model too.")] = False,
     device: Annotated[str, typer.Option(metavar="D", help="cpu, cuda, cuda:1, mps.")] = "cpu",
     engine: Annotated[
@@ -101,6 +106,7 @@ def simulate(
                 loaded.converted,
                 source,
                 seeds=numbers,
+                dies=dies,
                 baseline=baseline,
                 device=target,
                 results_file=results_file,
@@ -117,6 +123,8 @@ def simulate(
         console = stdout()
         console.print(f"[bold]{result.model}[/] on [bold]{result.spec}[/]; {result.data}; {result.device}")
         console.print(result_table(result, console.width))
+        for line in die_lines(result):
+            console.print(line)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -156,6 +164,16 @@ def result_table(result: SimulationResult, width: int) -> RenderableType:
     ]
     table = fitted_table(columns, width, elsewhere="a wider terminal or --json shows them")
     return Group(table, Text(fold(_intervals(result), min(width, 78)), style="dim italic"))
+
+
+def die_lines(result: SimulationResult) -> list[str]:
+    """Return how the accuracy spreads over chips, in words; empty where no dies were asked for."""
+    return [
+        f"top-1 % over {spread.dies} dies: mean {spread.mean:.2f}, worst {spread.worst:.2f}, "
+        f"5 % below {spread.percentile_5:.2f}, median {spread.median:.2f}, 95 % below {spread.percentile_95:.2f}"
+        for variant in result.variants
+        if (spread := variant.over_dies) is not None
+    ]
 
 
 def _estimate(estimate: Estimate) -> str:

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from asim_fx.errors import SpecIssue
 from asim_fx.ir import input_plane_widths
+from asim_fx.spec.circuit_checks import circuit_conflicts
+from asim_fx.spec.conflict import Conflict
 from asim_fx.spec.merge import MACRO, Merged, merge, undefined_macro
 from asim_fx.spec.schema import HardwareSpec, Macro, SiteSettings
 from asim_fx.spec.sources import source_issues
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """Settings that cannot stand together.
-
-    Attributes:
-        fields: the settings that take part (``macro.adc.bits``), the one to blame first.
-        message: what is wrong and what would be right.
-    """
-
-    fields: tuple[str, ...]
-    message: str
 
 
 def problems(settings: SiteSettings, signed: bool | None) -> list[tuple[str, str]]:
@@ -45,6 +33,7 @@ def conflicts(settings: SiteSettings, signed: bool | None) -> list[Conflict]:
     found = list(_operand_conflicts(settings, signed))
     if settings.target == "analog":
         found += _macro_conflicts(settings)
+        found += circuit_conflicts(settings)
         found += _bit_plan_conflicts(settings, signed)
     return found
 
@@ -151,7 +140,9 @@ def _bit_plan_conflicts(settings: SiteSettings, signed: bool | None) -> Iterator
             f"`vote.levels: {vote.levels}` votes on nothing: levels below `hybrid.levels: {hybrid.levels}` "
             f"are digital, and both count from level 0; use {hybrid.levels + 1} or more",
         )
+    macro = settings.macro
     drawn = noise.random_percent_fs > 0 or noise.nonlinear_percent_fs > 0
+    drawn = drawn or macro.bitline.statistics is not None or macro.capacitors.mismatch == "redrawn"
     if vote.levels > 0 and vote.samples > 1 and vote.how == "mode" and settings.macro.adc.bits == "ideal" and drawn:
         yield Conflict(
             ("vote.how", "macro.adc.bits"),
