@@ -62,39 +62,44 @@ def _code(value: Tensor, effects: ReadEffects) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class CodeTable:
-    """The distribution of the code at each MAC value.
+    """The distribution of the code at each MAC value, by Walker's alias method: a draw looks up one column.
+
+    Each MAC value has ``2**column_bits`` columns of the same probability. Column c gives code ``base + c`` for
+    ``cut`` out of ``2**(32 - column_bits)`` words, and ``other`` for the rest.
 
     Attributes:
         lowest_mac: MAC value of the first row.
+        column_bits: top bits of the word that choose the column; at most 15.
         base: int64 smallest code of each row.
-        thresholds: int64, flattened rows of ``width``, ascending: the code is ``base`` plus the number of them that are
-            <= the word. Unused ones are 2**32.
-        width: 2**n - 1 thresholds in each row.
+        cut: int64, flattened rows of columns.
+        other: int64 codes, flattened rows of columns.
     """
 
     lowest_mac: int
+    column_bits: int
     base: Tensor
-    thresholds: Tensor
-    width: int
+    cut: Tensor
+    other: Tensor
 
     def draw(self, mac: Tensor, word: Tensor) -> Tensor:
         """Return the int64 code of each MAC value and word."""
         row = mac.to(torch.int64).sub_(self.lowest_mac).clamp_(0, self.base.numel() - 1)
-        passed = torch.zeros_like(row)
-        first = row * self.width
-        step = (self.width + 1) // 2
-        while step:
-            here = torch.take(self.thresholds, first + (passed + (step - 1)))
-            passed.add_((here <= word).to(torch.int64), alpha=step)
-            step //= 2
-        return torch.take(self.base, row).add_(passed)
+        column = word >> (32 - self.column_bits)
+        entry = (row << self.column_bits) + column
+        cut = torch.take(self.cut, entry)
+        rest = (word >> 16) & (2 ** (16 - self.column_bits) - 1)
+        # The low half of the word decides only where the rest of the high half is 0.
+        low = (rest == 0) & ((word & 0xFFFF) < (cut & 0xFFFF))
+        direct = low | ((rest != 0) & (rest <= cut >> 16))
+        return torch.where(direct, torch.take(self.base, row) + column, torch.take(self.other, entry))
 
 
 @lru_cache(maxsize=64)
 def code_table(effects: ReadEffects, full_scale: int, device: str) -> CodeTable | None:
     """Return the table of a noisy read, or None where it would be too large and the value is drawn instead.
 
-    The thresholds are 2**32 times the normal distribution function at the code boundaries, computed once, in float64.
+    Probabilities are multiples of 2**-32: differences of the normal distribution function at the code boundaries,
+    computed once, in float64, and rounded.
     """
     lowest_mac = -full_scale if effects.parallel else 0
     entries = full_scale - lowest_mac + 1
@@ -123,10 +128,40 @@ def code_table(effects: ReadEffects, full_scale: int, device: str) -> CodeTable 
     exact = sigma == 0
     base[exact] = _code(read.value[exact], effects)
     words[exact] = 2**32
-    width = max(1, 2 ** most.bit_length() - 1)
-    rows = torch.full((entries, width), 2**32, dtype=torch.int64)
-    rows[:, :most] = words[:, :most]
-    return CodeTable(lowest_mac, base.to(device), rows.flatten().to(device), width)
+    column_bits = max(1, most.bit_length())
+    columns = 2**column_bits
+    reached_words = torch.full((entries, columns), 2**32, dtype=torch.int64)
+    reached_words[:, :most] = words[:, :most]
+    cut, other = _alias(reached_words.diff(dim=1, prepend=torch.zeros(entries, 1, dtype=torch.int64)))
+    other += base[:, None]
+    return CodeTable(lowest_mac, column_bits, base.to(device), cut.flatten().to(device), other.flatten().to(device))
+
+
+def _alias(mass: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (cut, other column) of each column, for int64 ``mass`` (rows, columns) that adds up to 2**32 in each row.
+
+    Walker (1977): the column that lacks most is filled from the one that has most, and is then done. In integers, so
+    that probabilities are kept exactly.
+    """
+    rows, columns = mass.shape
+    capacity = 2**32 // columns
+    mass = mass.clone()
+    number = torch.arange(columns)
+    cut, other = torch.zeros_like(mass), number.repeat(rows, 1)
+    done = torch.zeros_like(mass, dtype=torch.bool)
+    for _ in range(columns):
+        # The column's number makes each key unique: the choice among equals is the same everywhere.
+        keys = mass * columns + number
+        small = keys.masked_fill(done, 2**62).argmin(dim=1, keepdim=True)
+        large = keys.masked_fill(done, -1).argmax(dim=1, keepdim=True)
+        had = mass.gather(1, small)
+        full = had == capacity
+        cut.scatter_(1, small, torch.where(full, 0, had))
+        other.scatter_(1, small, torch.where(full, small, large))
+        mass.scatter_add_(1, large, torch.where(full, 0, had - capacity))
+        mass.scatter_(1, small, torch.where(full, capacity, had))
+        done.scatter_(1, small, True)
+    return cut, other
 
 
 def check_converter(effects: ReadEffects, site: str) -> None:

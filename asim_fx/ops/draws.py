@@ -18,6 +18,10 @@ _COUNTERS_AT_ONCE = 65536
 """Counters that one call works on: its temporaries stay in the processor's second-level cache."""
 _CELL_DOMAIN = 0x80000000
 """Top bit of the last counter word, set for cells and clear for reads, so that the two never share a word."""
+FINE_DOMAIN = 0x40000000
+"""Bit of the last counter word that tells the block of the low halves from that of the high halves."""
+READS_PER_BLOCK = 8
+"""Reads that share a block: 16 bits of it to each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,18 @@ def output_counters(flat: Tensor, layout: BatchLayout | None, numel: int, seed: 
         outer = torch.div(run, batch, rounding_mode="floor")
         sample = run - outer * batch + seed.first_sample
         element = outer * layout.stride + (flat - run * layout.stride)
-    high = ((element >> 32) & 0xFFFF) | (((sample >> 32) & 0x7FFF) << 16)
+    high = ((element >> 32) & 0xFFFF) | (((sample >> 32) & 0x3FFF) << 16)
     return OutputCounters(element & WORD, sample & WORD, high)
 
 
 def read_words(outputs: OutputCounters, reads: Sequence[int], key: tuple[int, int]) -> dict[int, Tensor]:
-    """Return the word of each numbered read for each output (int64, of the outputs' shape)."""
-    blocks = sorted({read // 4 for read in reads})
+    """Return the word of each numbered read for each output (int64, of the outputs' shape).
+
+    The high 16 bits, which nearly always decide, and the low 16 bits come from two blocks, so that an engine may leave
+    out the second where it does not matter.
+    """
+    wanted = set(reads)
+    blocks = sorted({read // READS_PER_BLOCK for read in wanted})
     shape = outputs.element.shape
     element, sample, high = (word.reshape(1, -1) for word in (outputs.element, outputs.sample, outputs.high))
     at_once = max(1, _COUNTERS_AT_ONCE // max(1, element.numel()))
@@ -75,11 +84,19 @@ def read_words(outputs: OutputCounters, reads: Sequence[int], key: tuple[int, in
     for start in range(0, len(blocks), at_once):
         chosen = blocks[start : start + at_once]
         number = torch.tensor(chosen, dtype=torch.int64, device=element.device)[:, None]
-        lanes = philox4x32((element, sample, number, high), key)
+        coarse = philox4x32((element, sample, number, high), key)
+        fine = philox4x32((element, sample, number, high | FINE_DOMAIN), key)
         for row, block in enumerate(chosen):
-            for lane, values in enumerate(lanes):
-                words[block * 4 + lane] = values[row].view(shape)
+            for place in range(READS_PER_BLOCK):
+                if (read := block * READS_PER_BLOCK + place) in wanted:
+                    upper, lower = _half(coarse, row, place), _half(fine, row, place)
+                    words[read] = upper.bitwise_left_shift_(16).bitwise_or_(lower).view(shape)
     return words
+
+
+def _half(lanes: Sequence[Tensor], row: int, place: int) -> Tensor:
+    """Return 16 bits of a block: of word ``place // 2`` the low half where ``place`` is even, else the high half."""
+    return (lanes[place // 2][row] >> 16 * (place % 2)) & 0xFFFF
 
 
 def cell_words(cells: Tensor, planes: int, key: tuple[int, int]) -> Tensor:

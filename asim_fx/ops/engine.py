@@ -14,7 +14,7 @@ from torch import Tensor
 
 from asim_fx.ops.codes import convert, top_code
 from asim_fx.ops.config import OpConfig
-from asim_fx.ops.draws import OutputCounters, Seed, output_counters, read_words
+from asim_fx.ops.draws import READS_PER_BLOCK, OutputCounters, Seed, output_counters, read_words
 from asim_fx.ops.exact import integer_matmul
 from asim_fx.ops.parallel import for_each, threads_for
 from asim_fx.ops.planes import extract, partial_codes, partial_largest
@@ -190,6 +190,7 @@ def _bytes_per_vector(reduction: Reduction, config: OpConfig, work: Schedule) ->
         wide = max(len(part.stored) for part in work.parts)
         per_output += 4 * wide + 16 * max(part.reads for part in work.parts) + 64
         if work.noisy:
-            # Words come in fours, and all of a tile's are made together.
-            per_output += 8 * 4 * len({read // 4 for read in _reads_of(work, config, 0)}) + 48
+            # Words come in blocks, and all of a tile's are made together.
+            blocks = {read // READS_PER_BLOCK for read in _reads_of(work, config, 0)}
+            per_output += 8 * READS_PER_BLOCK * len(blocks) + 48
     return reduction.length * 16 + reduction.outputs * per_output

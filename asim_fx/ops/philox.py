@@ -1,4 +1,4 @@
-"""Philox4x32-10: four random words for each counter and key.
+"""Philox4x32-7: four random words for each counter and key.
 
 Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3 (SC 2011). A word depends on nothing but its
 counter and key, so noise does not depend on batch size, block size or thread count. Unsigned 32-bit words live in int64
@@ -12,7 +12,8 @@ from torch import Tensor
 WORD = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
-_ROUNDS = 10
+_ROUNDS = 7
+"""The fewest with which it passes BigCrush, by its authors' tests; they advise 10 for a margin of safety."""
 
 Words = tuple[Tensor, Tensor, Tensor, Tensor]
 

@@ -52,12 +52,40 @@ def test_wide_noise_and_large_ranges_have_no_table() -> None:
     assert code_table(ReadEffects(255, 8), 255, "cpu") is None
 
 
-def test_more_of_the_word_never_lowers_the_code() -> None:
+def test_the_table_holds_the_distribution_to_the_last_word() -> None:
+    """How many of the 2**32 words give each code, against the normal distribution function times 2**32."""
     effects = ReadEffects(255, 8, random_percent_fs=0.4, nonlinear_percent_fs=1.0)
-    words = even_words(4096)
-    for mac in (0.0, 100.0, 255.0):
-        codes = convert(torch.full(words.shape, mac), effects, 255, words)
-        assert (codes.diff() >= 0).all()
+    table = code_table(effects, 255, "cpu")
+    assert table is not None
+    columns = 2**table.column_bits
+    for mac in (0, 1, 100, 254, 255):
+        counts = dict.fromkeys(range(256), 0)
+        for column in range(columns):
+            entry = mac * columns + column
+            cut = int(table.cut[entry])
+            if cut:
+                counts[int(table.base[mac]) + column] += cut
+            counts[int(table.other[entry])] += 2**32 // columns - cut
+        sigma = (0.004**2 + 0.01**2 / (mac + 1)) ** 0.5
+        for code, probability in enumerate(code_probabilities(mac / 255, sigma, 255)):
+            # The table's value and sigma are float32: relative errors of 2**-23 or so.
+            assert counts[code] == pytest.approx(probability * 2**32, rel=1e-5, abs=2**32 * 2e-6)
+        assert sum(counts.values()) == 2**32
+
+
+@pytest.mark.parametrize("high", [0x7FFF, 0x8000, 0x8001, 0x6000])
+def test_the_low_half_of_a_word_decides_where_the_rest_of_the_high_half_is_zero(high: int) -> None:
+    table = code_table(ReadEffects(255, 8, random_percent_fs=0.1), 255, "cpu")
+    assert table is not None
+    assert table.column_bits == 3
+    words = (high << 16) + torch.arange(2**16)
+    codes = table.draw(torch.full(words.shape, 100.0), words)
+    decided_by_low = high % 2 ** (16 - table.column_bits) == 0
+    assert (codes.unique().numel() > 1) <= decided_by_low
+    entry = 100 * 8 + (high >> 13)
+    direct = int((codes == table.base[100] + (high >> 13)).sum())
+    if decided_by_low and table.other[entry] != table.base[100] + (high >> 13):
+        assert direct == int(table.cut[entry]) % 2**16
 
 
 def test_without_noise_ties_go_to_even() -> None:
