@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from asim_fx.errors import UsageError
-from asim_fx.ops.reduction import Block, Reduction
+from asim_fx.ops.reduction import Block, Gather, Reduction
 
 
 def output_extent(size: int, kernel: int, stride: int, before: int, after: int, dilation: int) -> int:
@@ -33,6 +33,14 @@ def _lines(windows: Tensor, lines: slice, extents: Sequence[int]) -> Tensor:
     numbers = torch.arange(lines.start, lines.stop, device=windows.device)
     at: tuple[slice | Tensor, ...] = (slice(None), slice(None), *torch.unravel_index(numbers, tuple(extents)))
     return windows[at]
+
+
+def _sums(parts: Sequence[Tensor]) -> Tensor:
+    """Return the sums of one number of each part, row-major over the parts."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = (total[:, None] + part).flatten()
+    return total
 
 
 def conv_reduction(
@@ -79,6 +87,9 @@ def conv_reduction(
             *(steps[2 + d] * dilation[d] for d in range(dims)),
         ),
     )
+    places = [torch.arange(size) * step for size, step in zip(windows.shape, windows.stride(), strict=True)]
+    starts = places[0], places[1], _sums(places[2 : 2 + dims])
+    gather = Gather(padded.view(-1), starts, _sums(places[2 + dims :]))
     # Memory stays bounded where one step along the first dimension is many positions.
     grain = extents[-1] if dims > 1 else 1
 
@@ -102,5 +113,6 @@ def conv_reduction(
         stored=arrange(stored.flatten()),
         stored_numel=stored.numel(),
         arrange_stored=arrange,
+        gather=gather,
         grain=grain,
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from asim_fx.ops.reduction import Block, Reduction
+from asim_fx.ops.reduction import Block, Gather, Reduction
 
 
 def linear_reduction(streamed: Tensor, stored: Tensor) -> Reduction:
@@ -23,6 +24,8 @@ def linear_reduction(streamed: Tensor, stored: Tensor) -> Reduction:
     def block_of(block: Block) -> Tensor:
         return vectors[:, block.positions]
 
+    zero, rows = torch.zeros(1, dtype=torch.int64), torch.arange(vectors.shape[1]) * length
+    gather = Gather(vectors.reshape(-1), (zero, zero, rows), torch.arange(length))
     return Reduction(
         groups=1,
         samples=1,
@@ -35,4 +38,5 @@ def linear_reduction(streamed: Tensor, stored: Tensor) -> Reduction:
         stored=arrange(stored.flatten()),
         stored_numel=stored.numel(),
         arrange_stored=arrange,
+        gather=gather,
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from asim_fx.ops.reduction import Block, Reduction
+from asim_fx.ops.reduction import Block, Gather, Reduction
 
 
 def broadcast_batch(first: Sequence[int], second: Sequence[int]) -> tuple[int, ...]:
@@ -28,7 +28,8 @@ def matmul_reduction(first: Tensor, second: Tensor, *, stored_first: bool) -> Re
     batch = broadcast_batch(first.shape, second.shape)
     groups = math.prod(batch)
     stored, streamed = (first, second) if stored_first else (second, first)
-    vectors = streamed.expand(*batch, *streamed.shape[-2:]).reshape(groups, *streamed.shape[-2:])
+    vectors = streamed.expand(*batch, *streamed.shape[-2:]).reshape(groups, *streamed.shape[-2:]).contiguous()
+    flat_vectors = vectors.view(-1)
     if stored_first:
         vectors = vectors.transpose(1, 2)
 
@@ -40,6 +41,8 @@ def matmul_reduction(first: Tensor, second: Tensor, *, stored_first: bool) -> Re
         return vectors[block.groups, block.positions]
 
     one, other = (1, columns) if stored_first else (columns, 1)
+    starts, zero = [torch.arange(size) * step for size, step in zip(vectors.shape, vectors.stride(), strict=True)]
+    zero = torch.zeros(1, dtype=torch.int64)
     return Reduction(
         groups=groups,
         samples=1,
@@ -52,4 +55,5 @@ def matmul_reduction(first: Tensor, second: Tensor, *, stored_first: bool) -> Re
         stored=arrange(stored.flatten()),
         stored_numel=stored.numel(),
         arrange_stored=arrange,
+        gather=Gather(flat_vectors, (starts[0], zero, starts[1]), starts[2]),
     )

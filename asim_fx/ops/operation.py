@@ -11,7 +11,7 @@ from asim_fx.errors import NumericsError
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.conv import conv_reduction
 from asim_fx.ops.draws import Seed
-from asim_fx.ops.engine import simulate
+from asim_fx.ops.engines.plain import simulate
 from asim_fx.ops.linear import linear_reduction
 from asim_fx.ops.matmul import matmul_reduction
 from asim_fx.ops.quantize import Quantized, quantize, samples_of

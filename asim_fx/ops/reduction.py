@@ -19,6 +19,27 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Gather:
+    """Where the streamed codes lie, for an engine that fetches them itself: element k of a vector is at start + offset.
+
+    Attributes:
+        source: float32 codes, flat.
+        starts: of (group, sample, position), broadcast from one int64 tensor for each axis.
+        offsets: int64, of each of the K elements.
+    """
+
+    source: Tensor
+    starts: tuple[Tensor, Tensor, Tensor]
+    offsets: Tensor
+
+    def starts_of(self, block: Block) -> Tensor:
+        """Return the starts of a block's vectors, (groups, samples * positions)."""
+        groups, samples, positions = self.starts
+        parts = groups[block.groups, None, None] + samples[block.samples, None] + positions[block.positions]
+        return parts.flatten(1)
+
+
+@dataclass(frozen=True, slots=True)
 class Reduction:
     """An operation as ``groups`` matrices of K x N, each multiplied by samples x positions vectors of length K.
 
@@ -34,6 +55,7 @@ class Reduction:
         stored: codes as (groups, K, N), float32; may be a view.
         stored_numel: elements of the stored operand as it was given.
         arrange_stored: brings a flat row-major tensor of ``stored_numel`` elements into the order of ``stored``.
+        gather: where the streamed codes lie.
         grain: positions come in multiples of this.
     """
 
@@ -48,6 +70,7 @@ class Reduction:
     stored: Tensor
     stored_numel: int
     arrange_stored: Callable[[Tensor], Tensor]
+    gather: Gather
     grain: int = 1
 
     @property

@@ -6,7 +6,7 @@ from asim_fx.ir import BatchLayout, BitPlan
 from asim_fx.nonidealities.cell_variation import GRID_BITS, chip_of, vary_cells
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
 from asim_fx.ops.draws import Seed
-from asim_fx.ops.engine import simulate
+from asim_fx.ops.engines.plain import simulate
 from asim_fx.ops.linear import linear_reduction
 from asim_fx.ops.matmul import matmul_reduction
 from tests.ops.configs import make_config

@@ -10,7 +10,7 @@ from asim_fx.ir import BatchLayout
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.conv import conv_reduction
 from asim_fx.ops.draws import Seed
-from asim_fx.ops.engine import simulate
+from asim_fx.ops.engines.plain import simulate
 from asim_fx.ops.linear import linear_reduction
 from asim_fx.ops.matmul import matmul_reduction
 from tests.ops.configs import make_config, reference_sums

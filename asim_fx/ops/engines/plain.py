@@ -7,7 +7,7 @@ in an order that depends on nothing but the operation, so neither blocks nor thr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -33,13 +33,16 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_byte
     Raises:
         UsageError: the fields of the configuration contradict each other.
     """
-    work = schedule(config)
+    return _simulate(reduction, config, schedule(config), seed, working_bytes)
+
+
+def _simulate(reduction: Reduction, config: OpConfig, work: Schedule, seed: Seed, working_bytes: int) -> Tensor:
     device = reduction.stored.device
     result = torch.empty(reduction.numel, dtype=torch.float64, device=device)
     threads = threads_for(device)
     vectors = max(1, working_bytes // (threads * _bytes_per_vector(reduction, config, work)))
     parts = list(reduction.blocks(min(vectors, -(-reduction.vectors // threads))))
-    cells = _cell_numbers(reduction, config)
+    cells = _cell_numbers(reduction, config) if work.parts else None
 
     def prepare(groups: slice) -> Callable[[Block], None]:
         stored = reduction.stored[groups]
@@ -76,6 +79,14 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_byte
     else:
         for_each(compute_groups, parts, device)
     return result
+
+
+def exact_sums(reduction: Reduction, config: OpConfig) -> Tensor:
+    """Return the exact part of an operation alone, as ``simulate`` returns the whole: float64, flat, row-major."""
+    work = schedule(config)
+    if not work.exact:
+        return torch.zeros(reduction.numel, dtype=torch.float64, device=reduction.stored.device)
+    return _simulate(reduction, config, replace(work, parts=(), noisy=False), Seed(0), WORKING_BYTES)
 
 
 @dataclass(slots=True)
