@@ -1,0 +1,152 @@
+"""How the reading kernel is launched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+import triton
+from torch import Tensor
+
+from asim_fx.ops.config import OpConfig, ReadEffects
+from asim_fx.ops.draws import Seed
+from asim_fx.ops.engines.cpu.tables import read_table
+from asim_fx.ops.engines.cuda.kernels.reading import read_tiles
+from asim_fx.ops.engines.cuda.packing import rows_at_once
+from asim_fx.ops.engines.cuda.plan import Pass
+from asim_fx.ops.reduction import Reduction
+
+_INT31 = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """What the random numbers of an operation depend on, and how votes become one.
+
+    Attributes:
+        key: of the site.
+        stride: of the samples in the result; 0 where they could not be followed.
+        batch: samples of the result.
+        first_sample: number of the first.
+        output_flat: step of an output in the row-major index of the result.
+        wide: whether an index or a sample's number needs more than 31 bits.
+        vote: rule.
+    """
+
+    key: tuple[int, int]
+    stride: int
+    batch: int
+    first_sample: int
+    output_flat: int
+    wide: bool
+    vote: str
+
+    @staticmethod
+    def of(reduction: Reduction, config: OpConfig, seed: Seed) -> Draws:
+        """Return the draws of one operation."""
+        layout = config.layout
+        batch = reduction.numel // layout.elements if layout else 1
+        return Draws(
+            key=seed.key(config.stream),
+            stride=layout.stride if layout else 0,
+            batch=batch,
+            first_sample=seed.first_sample,
+            output_flat=reduction.strides[3],
+            wide=max(reduction.numel, seed.first_sample + batch) >= _INT31,
+            vote=config.plan.vote,
+        )
+
+
+def read_pass(
+    streamed: Tensor, stored: Tensor, part: Pass, reads_of_tile: int, draws: Draws, flat: Tensor
+) -> Tensor:
+    """Return the sum of places times codes over the cells of a pass and all row tiles.
+
+    Args:
+        streamed: int8 planes (groups, vectors, tiles, streamed planes, rows).
+        stored: int8 planes (groups, outputs, tiles, stored planes, rows).
+        part: the cells.
+        reads_of_tile: reads of one output in one row tile.
+        draws: of the operation.
+        flat: int64 (groups, vectors), what each vector adds to the row-major index in the result.
+
+    Returns:
+        (groups, vectors, outputs), int32 where no sum needs more, otherwise int64.
+    """
+    groups, vectors, tiles, streamed_planes, rows = streamed.shape
+    outputs = stored.shape[1]
+    long = not part.fits_int32(tiles)
+    device = streamed.device
+    sums = torch.empty((groups, vectors, outputs), dtype=torch.int64 if long else torch.int32, device=device)
+    entries, low_cuts = _table(part.effects, part.full_scale, part.noisy, str(device))
+    table = part.table
+    block = _Shape.of(vectors, outputs)
+    compared = part.reads > 1 and draws.vote != "mean"
+    grid = (groups * triton.cdiv(vectors, block.vectors) * triton.cdiv(outputs, block.outputs),)
+    read_tiles[grid](
+        streamed,
+        stored,
+        _cells(part, str(device)),
+        entries,
+        low_cuts,
+        flat,
+        sums,
+        vectors,
+        outputs,
+        tiles,
+        reads_of_tile,
+        draws.output_flat,
+        draws.stride,
+        draws.batch,
+        draws.first_sample,
+        *draws.key,
+        CELLS=len(part.cells),
+        STREAMED=streamed_planes,
+        STORED=stored.shape[3],
+        ROWS=rows,
+        COLUMN_BITS=table.column_bits,
+        MULTIPLIER=table.multiplier,
+        READS=part.reads,
+        COMPARED=compared,
+        MIDDLE=(part.reads - 1) // 2 if draws.vote == "median" else -1,
+        LONG=long,
+        WIDE=draws.wide,
+        BRANCHES=device.type != "cpu",
+        BLOCK_K=rows_at_once(rows),
+        BLOCK_N=block.outputs,
+        BLOCK_M=block.vectors,
+        num_warps=block.warps,
+    )
+    return sums
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Outputs that one program computes: with 16 to a thread, sums, words and counters stay in registers."""
+
+    vectors: int
+    outputs: int
+    warps: int
+
+    @staticmethod
+    def of(vectors: int, outputs: int) -> _Shape:
+        wide = min(64, max(16, triton.next_power_of_2(outputs)))
+        high = min(4096 // wide, max(16, triton.next_power_of_2(vectors)))
+        return _Shape(high, wide, max(1, min(8, high * wide // 512)))
+
+
+@lru_cache(maxsize=1024)
+def _cells(part: Pass, device: str) -> Tensor:
+    rows = [[cell.stored, cell.streamed, cell.place, cell.first_read] for cell in part.cells]
+    return torch.tensor(rows, dtype=torch.int32, device=device)
+
+
+@lru_cache(maxsize=64)
+def _table(effects: ReadEffects, full_scale: int, noisy: bool, device: str) -> tuple[Tensor, Tensor]:
+    """Return entries and low cuts of a table, as the bits of int32."""
+    table = read_table(effects, full_scale, noisy=noisy)
+    assert table is not None
+    entries, low_cuts = (torch.from_numpy(words.view(np.int32)).to(device) for words in (table.entries, table.low_cuts))
+    return entries, low_cuts
