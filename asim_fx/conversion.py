@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -15,9 +16,12 @@ from asim_fx.capture import Captured, InputSignature, Part, Parts, capture_model
 from asim_fx.converted import ConvertedModel, Recipe, replace_submodules
 from asim_fx.dataflow import join_dataflows, trace_dataflow
 from asim_fx.errors import PlanError, UsageError, VerificationError
-from asim_fx.ir import OpSite, SitePlan, annotate, iter_plans, iter_sites
+from asim_fx.ir import OpSite, SitePlan, Target, annotate, iter_plans, iter_sites
 from asim_fx.models import ModelSource, find_aliases
+from asim_fx.ops.engines.choice import describe
+from asim_fx.ops.engines.cpu.plan import not_covered
 from asim_fx.passes import ANALYSIS_PIPELINE, LOWERING_PIPELINE, MAPPING_PIPELINE
+from asim_fx.passes.lower_sites import op_config
 from asim_fx.pipeline import FoldedOp, PassContext, PassLog, Pipeline, check_outputs, facts_after, output_of
 from asim_fx.report.build import build_report
 from asim_fx.report.rows import MappingReport
@@ -146,6 +150,16 @@ def convert(
     return converted
 
 
+def _engine(spec: HardwareSpec, parts: Sequence[PlannedPart]) -> str:
+    """Say what computes the simulation on a CPU, and which sites it leaves to the plain engine."""
+    text = describe(spec.engine)
+    if not text.startswith("cpu"):
+        return text
+    plans = [plan for part in parts for _, plan in iter_plans(part.graph_module.graph) if plan.target is Target.ANALOG]
+    reasons = Counter(reason for plan in plans if (reason := not_covered(op_config(plan))))
+    return "; ".join([text, *(f"torch for {count} sites: {reason}" for reason, count in reasons.items())])
+
+
 def _assemble(planned: PlannedModel, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ConvertedModel:
     """Return the lowered graph, or a copy of the model with the lowered graphs in the place of their submodules."""
     report, recipe = planned.report, planned.recipe
@@ -211,6 +225,7 @@ def plan(
         dataflow=join_dataflows([trace_dataflow(part.graph_module.graph) for part in parts]),
         verification=found.verification,
         versions=versions(),
+        engine=_engine(spec, parts),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
     recipe = Recipe(spec=spec, name=report.model, source=source, strict=strict, fold_batch_norm=fold_batch_norm)

@@ -18,6 +18,7 @@ from asim_fx.capture import InputSignature
 from asim_fx.errors import UsageError
 from asim_fx.models import ModelSource
 from asim_fx.nn import CimModule, Fidelity
+from asim_fx.ops.engines.choice import EngineChoice
 from asim_fx.passes.lower_sites import RNG
 from asim_fx.report.rows import MappingReport
 from asim_fx.spec import HardwareSpec
@@ -124,6 +125,15 @@ class ConvertedModel(nn.Module):
         """
         for site in self.sites().values():
             site.fidelity = fidelity
+
+    def set_engine(self, engine: EngineChoice) -> None:
+        """Choose what computes every site; the result is the same to the bit.
+
+        Raises:
+            UsageError: at the next forward pass, where the engine cannot run on its device.
+        """
+        for site in self.sites().values():
+            site.set_engine(engine)
 
     def sites(self) -> Mapping[str, CimModule]:
         """Return the module of every analog or integer site, by qualified name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch.fx import GraphModule, Node
@@ -30,7 +31,7 @@ def fingerprint(graph_modules: Mapping[str, GraphModule]) -> str:
             digest.update(f"{number} {node.op} {target} {arguments}\n".encode())
         for site, module in sorted(graph_module.named_modules()):
             if isinstance(module, CimModule):
-                digest.update(f"site {site} {module.config.dumps()}\n".encode())
+                digest.update(f"site {site} {replace(module.config, engine='auto').dumps()}\n".encode())
     return digest.hexdigest()
 
 

@@ -14,6 +14,7 @@ from asim_fx.graph.recurrence import RECURRENCE
 from asim_fx.ir import OpKind, OpSite, SitePlan, Target, iter_plans
 from asim_fx.nn import CimConv, CimConvTranspose, CimLinear, CimMatmul, CimRecurrence
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
+from asim_fx.ops.engines.choice import EngineChoice
 from asim_fx.passes.check_support import follows_samples
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 
@@ -39,7 +40,7 @@ def lower_sites(graph_module: GraphModule, context: PassContext) -> bool:
         rng = graph.get_attr(RNG)
     for node, plan in plans:
         target = _module_name(graph_module, plan, context.prefix)
-        graph_module.add_submodule(target, _module(node, plan))
+        graph_module.add_submodule(target, _module(node, plan, context.spec.engine))
         with graph.inserting_after(node):
             call = graph.call_module(target, (*_operands(node, plan), rng))
         call.meta = {**node.meta, "custom": {**node.meta.get("custom", {}), "asim": _stamp(plan)}}
@@ -58,8 +59,8 @@ def _module_name(graph_module: GraphModule, plan: SitePlan, prefix: str) -> str:
     return f"{name}{'_' if is_tensor else '.'}cim{call}"
 
 
-def _module(node: Node, plan: SitePlan) -> nn.Module:
-    site, config = plan.site, op_config(plan)
+def _module(node: Node, plan: SitePlan, engine: EngineChoice) -> nn.Module:
+    site, config = plan.site, op_config(plan, engine)
     if site.kind is OpKind.CONV:
         if site.geometry is None:
             raise AssertionError(site.name)
@@ -83,11 +84,12 @@ def _operands(node: Node, plan: SitePlan) -> tuple[Argument, ...]:
     return node.args[0], node.args[1]
 
 
-def op_config(plan: SitePlan) -> OpConfig:
+def op_config(plan: SitePlan, engine: EngineChoice = "auto") -> OpConfig:
     """Return what an engine must know about a planned site.
 
     Args:
         plan: of an analog or integer site, with its BitPlan.
+        engine: what computes it.
     """
     site, settings = plan.site, plan.settings
     if plan.bits is None:
@@ -112,6 +114,7 @@ def op_config(plan: SitePlan) -> OpConfig:
         read=read,
         layout=site.layout,
         array=site.name,
+        engine=engine,
     )
 
 

@@ -14,6 +14,16 @@ from asim_fx.errors import UsageError
 if TYPE_CHECKING:
     from asim_fx.report.rows import MappingReport
 
+
+class EngineOption(StrEnum):
+    """What computes the simulation."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 HELP = """Compile MODEL onto the hardware of SPEC, and show how each layer was mapped.
 
 MODEL is a timm name (resnet50), torchvision:NAME, pkg.module:factory, or
@@ -77,6 +87,9 @@ def convert(
         Path | None, typer.Option(metavar="DIR", help="Where a named data set for --calibrate lies.")
     ] = None,
     calib_split: Annotated[str, typer.Option(metavar="NAME", help="Its part to calibrate on.")] = "train",
+    engine: Annotated[
+        EngineOption | None, typer.Option(help="What computes the simulation; the same bits from each.")
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the noise, the die and random weights.")] = 0,
     results_file: Annotated[
         Path | None,
@@ -120,8 +133,12 @@ def convert(
         device=device,
         seed=seed,
     )
+    overrides = (*(set_ or ()), *([f"engine={engine.value}"] if engine else []))
     conversion = ConversionOptions(
-        overrides=tuple(set_ or ()), strict=strict, verify=verify, fold_batch_norm=fold_batch_norm
+        overrides=overrides,
+        strict=strict,
+        verify=verify,
+        fold_batch_norm=fold_batch_norm,
     )
     if bulk:
         from asim_fx.cli.bulk import plan_many

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asim_fx.cli.convert import EngineOption
 from asim_fx.errors import InterruptedRunError, UsageError
 from asim_fx.sharding import joined, shard_of_environment
 
@@ -47,6 +48,9 @@ def simulate(
     seeds: Annotated[str, typer.Option(metavar="S", help="Of the noise: 0:5 is 0 to 4; also 3, or 0,2,5.")] = "0",
     baseline: Annotated[bool, typer.Option("--baseline", help="Run the float model too.")] = False,
     device: Annotated[str, typer.Option(metavar="D", help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    engine: Annotated[
+        EngineOption | None, typer.Option(help="In place of the spec's: the same bits, at another speed.")
+    ] = None,
     results_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write each finished batch as a line of JSON.")
     ] = None,
@@ -77,6 +81,8 @@ def simulate(
 
         target = resolve_device(device, shard.local_rank)
         loaded = load_artifact(directory, model, model_kwargs or ())
+        if engine is not None:
+            loaded.converted.set_engine(engine.value)
         source = open_data(
             data,
             config=loaded.data_config,

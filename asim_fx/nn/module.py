@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from asim_fx.errors import UsageError
 from asim_fx.ir import BitPlan
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
+from asim_fx.ops.engines.choice import EngineChoice
 from asim_fx.ops.quantize import Role, observed_scale
 
 Fidelity = Literal["hardware", "integer", "float"]
@@ -62,6 +63,11 @@ class CimModule(nn.Module):
             message = f"unknown fidelity {value!r}"
             raise UsageError(message, hint=f"one of {', '.join(_FIDELITIES)}")
         self._fidelity = value
+
+    def set_engine(self, engine: EngineChoice) -> None:
+        """Choose what computes the operation."""
+        self.config = replace(self.config, engine=engine)
+        self._texts = {"hardware": self.config.dumps(), "integer": integer_config(self.config).dumps()}
 
     @property
     def in_float(self) -> bool:

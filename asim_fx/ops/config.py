@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from asim_fx.ir import BatchLayout, BitPlan
+from asim_fx.ops.engines.choice import EngineChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class OpConfig:
         read: what one read does.
         layout: where the samples lie in the result; None: noise is keyed by the flat index.
         array: what the cells belong to, the same for all calls of one weight; the site where empty.
+        engine: what computes it; never changes a bit of the result.
     """
 
     site: str
@@ -86,6 +88,7 @@ class OpConfig:
     read: ReadEffects
     layout: BatchLayout | None = None
     array: str = ""
+    engine: EngineChoice = "auto"
 
     @property
     def cells(self) -> int:
@@ -126,4 +129,5 @@ def loads(text: str) -> OpConfig:
         read=ReadEffects(**data["read"]),
         layout=_layout(data["layout"]),
         array=data["array"],
+        engine=data["engine"],
     )

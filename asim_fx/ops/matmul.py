@@ -41,7 +41,7 @@ def matmul_reduction(first: Tensor, second: Tensor, *, stored_first: bool) -> Re
         return vectors[block.groups, block.positions]
 
     one, other = (1, columns) if stored_first else (columns, 1)
-    starts, zero = [torch.arange(size) * step for size, step in zip(vectors.shape, vectors.stride(), strict=True)]
+    starts = [torch.arange(size) * step for size, step in zip(vectors.shape, vectors.stride(), strict=True)]
     zero = torch.zeros(1, dtype=torch.int64)
     return Reduction(
         groups=groups,

@@ -11,7 +11,7 @@ from asim_fx.errors import NumericsError
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.conv import conv_reduction
 from asim_fx.ops.draws import Seed
-from asim_fx.ops.engines.plain import simulate
+from asim_fx.ops.engines.choice import engine_for
 from asim_fx.ops.linear import linear_reduction
 from asim_fx.ops.matmul import matmul_reduction
 from asim_fx.ops.quantize import Quantized, quantize, samples_of
@@ -76,7 +76,7 @@ def finish(
     reduction: Reduction, streamed: Quantized, stored: Quantized, config: OpConfig, seed: Seed, dtype: torch.dtype
 ) -> Tensor:
     """Simulate a reduction of codes and return its real values, of shape ``reduction.shape``."""
-    sums = simulate(reduction, config, seed)
+    sums = engine_for(config.engine, reduction.stored.device.type)(reduction, config, seed)
     levels = config.input.levels * config.weight.levels
     unit = streamed.scale.to(torch.float64) * stored.scale.to(torch.float64)
     unit = unit / torch.full_like(unit, levels)

@@ -25,6 +25,7 @@ def build_report(
     dataflow: Dataflow | None = None,
     verification: str = "",
     versions: Mapping[str, str] | None = None,
+    engine: str = "",
 ) -> MappingReport:
     """Return the report of one converted model.
 
@@ -42,6 +43,7 @@ def build_report(
         dataflow: the drawing, see ``asim_fx.report.dataflow.simplify``.
         verification: what was checked of the capture, in words.
         versions: package -> version.
+        engine: what computes the simulation, and why.
     """
     rows = tuple(_row(calls) for calls in _alike(plans))
     totals = _totals(rows, folded, uncaptured, parameters)
@@ -55,6 +57,7 @@ def build_report(
         dataflow=dataflow or Dataflow(),
         verification=verification,
         versions=dict(versions or {}),
+        engine=engine,
     )
 
 

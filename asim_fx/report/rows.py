@@ -170,6 +170,7 @@ class MappingReport:
         dataflow: the drawing.
         verification: what was checked of the capture, in words.
         versions: package -> version that made this.
+        engine: what computes the simulation on the CPU, and why.
     """
 
     model: str
@@ -181,3 +182,4 @@ class MappingReport:
     dataflow: Dataflow = field(default_factory=Dataflow)
     verification: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    engine: str = ""

@@ -86,6 +86,7 @@ def tiles(row: ReportRow) -> str:
 
 
 def footer(report: MappingReport) -> str:
-    """Return what was verified and what made the report, in one line."""
+    """Return what was verified, what computes the simulation and what made the report, in one line."""
     versions = ", ".join(f"{package} {version}" for package, version in report.versions.items())
-    return " · ".join(part for part in (report.verification, versions) if part)
+    engine = f"engine: {report.engine}" if report.engine else ""
+    return " · ".join(part for part in (report.verification, engine, versions) if part)

@@ -234,6 +234,11 @@ class HardwareSpec(SpecModel):
     rules: list[Rule] = Field(
         default_factory=list, description="Ordered; later rules override earlier ones field by field."
     )
+    engine: Literal["auto", "torch", "cpu", "cuda"] = Field(
+        "auto",
+        description="What computes the simulation, never a bit of its result: torch runs everywhere, cpu is fast and "
+        "needs numba, auto takes the fastest that the device has.",
+    )
     _origin: SpecOrigin = PrivateAttr(default_factory=SpecOrigin)
 
     @property

@@ -21,10 +21,11 @@ def compiled(function: Kernel) -> Kernel:
     No ``fastmath``: every float operation rounds once, in the order that is written, as in the other engines.
     Threads come from outside: a kernel is called once for each part of the work.
     """
+    compiler: Any = numba.njit
     try:
-        kernel: Kernel = numba.njit(nogil=True, cache=_can_cache(), boundscheck=False)(function)
+        kernel: Kernel = compiler(nogil=True, cache=_can_cache())(function)
     except RuntimeError:  # Numba found no place to write to after all.
-        kernel = numba.njit(nogil=True, boundscheck=False)(function)
+        kernel = compiler(nogil=True)(function)
     return kernel
 
 
@@ -35,32 +36,31 @@ def _can_cache() -> bool:
     return any(os.access(folder, os.W_OK) for folder in folders)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def ones_in(typing: Any, word: Any) -> Any:
-    """Return how many bits of a uint32 are set: one instruction where the machine has it."""
+def _instruction(build: Callable[[Any, Any], Any], operands: int) -> Any:
+    """Return a function of uint32 operands that is what ``build(builder, operands)`` makes.
+
+    Numba's own operators on uint32 work on 64 bits, half as many lanes.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        count = builder.module.declare_intrinsic("llvm.ctpop", [ir.IntType(32)])
-        return builder.call(count, arguments)
+        return build(builder, arguments)
 
-    return types.uint32(types.uint32), generate
+    def of_one(typing: Any, word: Any) -> Any:
+        return types.uint32(types.uint32), generate
 
+    def of_two(typing: Any, word: Any, by: Any) -> Any:
+        return types.uint32(types.uint32, types.uint32), generate
 
-@intrinsic  # type: ignore[untyped-decorator]
-def left(typing: Any, word: Any, by: Any) -> Any:
-    """Shift a uint32 left by less than 32; Numba's own operator would work on 64 bits, half as many lanes."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.shl(*arguments)
-
-    return types.uint32(types.uint32, types.uint32), generate
+    return intrinsic(of_one if operands == 1 else of_two)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def right(typing: Any, word: Any, by: Any) -> Any:
-    """Shift a uint32 right by less than 32."""
+def _population_count(builder: Any, words: Any) -> Any:
+    return builder.call(builder.module.declare_intrinsic("llvm.ctpop", [ir.IntType(32)]), words)
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.lshr(*arguments)
 
-    return types.uint32(types.uint32, types.uint32), generate
+ones_in = _instruction(_population_count, 1)
+"""How many bits of a uint32 are set: one instruction where the machine has it."""
+left = _instruction(lambda builder, operands: builder.shl(*operands), 2)
+"""Shift a uint32 left by less than 32."""
+right = _instruction(lambda builder, operands: builder.lshr(*operands), 2)
+"""Shift a uint32 right by less than 32."""

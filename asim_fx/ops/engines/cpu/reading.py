@@ -131,7 +131,7 @@ def _draw(
         code = right(entry, np.uint32(6)) & np.uint32(1023)
         step = np.uint32(np.uint32(entry & np.uint32(63)) - np.uint32(32))
         found[n] = np.uint32(code + (step if np.uint32(rest) > right(entry, np.uint32(16)) else np.uint32(0)))
-    return undecided >= np.uint32(0x80000000)
+    return bool(undecided >= np.uint32(0x80000000))
 
 
 @compiled
@@ -207,7 +207,7 @@ def read_lanes(
     entries: U32,
     low_cuts: U32,
     how: int,
-    reads_of_tile: np.int64,
+    reads_of_tile: int,
     key: U32,
     samples: I64,
     lane_flat: I64,
@@ -303,7 +303,9 @@ def read_lanes(
                         philox_block(outputs[0], outputs[1], outputs[2], np.uint32(block), key[0], key[1], words)
                     word, half = (read & 7) >> 1, np.uint32(16 * (read & 1))
                     if _draw(start, np.uint32(column_bits), entries, mac, words, word, half, index, found):
-                        _decide(column_bits, entries, low_cuts, words, read, outputs, key[0], key[1], index, found, fine)
+                        _decide(
+                            column_bits, entries, low_cuts, words, read, outputs, key[0], key[1], index, found, fine
+                        )
                     if reads > 1:
                         for n in range(LANES):
                             codes[again, n] = np.int32(found[n])

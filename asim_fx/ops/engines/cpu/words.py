@@ -60,7 +60,7 @@ def count_outputs(
         outer = run // batch
         number = run - outer * batch + first_sample
         inner = offset - run * stride + outer * stride
-        alike = span >= 0 and least - run * stride + span < stride
+        alike = bool(span >= 0 and least - run * stride + span < stride)
     if alike:
         for lane in range(flat.shape[0]):
             index = flat[lane] + inner
