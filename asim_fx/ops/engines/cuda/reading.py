@@ -11,7 +11,7 @@ import triton
 from torch import Tensor
 
 from asim_fx.ops.config import OpConfig, ReadEffects
-from asim_fx.ops.draws import Seed
+from asim_fx.ops.draws import READS_PER_BLOCK, Seed
 from asim_fx.ops.engines.cpu.tables import read_table
 from asim_fx.ops.engines.cuda.kernels.reading import read_tiles
 from asim_fx.ops.engines.cuda.packing import rows_at_once
@@ -76,40 +76,39 @@ def read_pass(
         (groups, vectors, outputs), int32 where no sum needs more, otherwise int64.
     """
     groups, vectors, tiles, streamed_planes, rows = streamed.shape
-    outputs = stored.shape[1]
+    outputs, stored_planes = stored.shape[1], stored.shape[3]
     long = not part.fits_int32(tiles)
     device = streamed.device
     sums = torch.empty((groups, vectors, outputs), dtype=torch.int64 if long else torch.int32, device=device)
+    compared = part.reads > 1 and draws.vote != "mean"
+    work = _work_of(part, tiles, (streamed_planes, stored_planes), reads_of_tile, compared, str(device))
     entries, low_cuts = _table(part.effects, part.full_scale, part.noisy, str(device))
     table = part.table
     block = _Shape.of(vectors, outputs)
-    compared = part.reads > 1 and draws.vote != "mean"
     grid = (groups * triton.cdiv(vectors, block.vectors) * triton.cdiv(outputs, block.outputs),)
     read_tiles[grid](
         streamed,
         stored,
-        _cells(part, str(device)),
+        work.run_starts,
+        work.reads,
         entries,
         low_cuts,
         flat,
         sums,
         vectors,
         outputs,
-        tiles,
-        reads_of_tile,
+        tiles * streamed_planes * rows,
+        tiles * stored_planes * rows,
+        len(work.run_starts) - 1,
         draws.output_flat,
         draws.stride,
         draws.batch,
         draws.first_sample,
         *draws.key,
-        CELLS=len(part.cells),
-        STREAMED=streamed_planes,
-        STORED=stored.shape[3],
         ROWS=rows,
         COLUMN_BITS=table.column_bits,
         MULTIPLIER=table.multiplier,
-        READS=part.reads,
-        COMPARED=compared,
+        VOTES=part.reads if compared else 1,
         MIDDLE=(part.reads - 1) // 2 if draws.vote == "median" else -1,
         LONG=long,
         WIDE=draws.wide,
@@ -123,8 +122,35 @@ def read_pass(
 
 
 @dataclass(frozen=True, slots=True)
+class _Work:
+    """Reads of a pass in runs that share blocks of random words, as the kernel takes them."""
+
+    run_starts: Tensor
+    reads: Tensor
+
+
+@lru_cache(maxsize=1024)
+def _work_of(
+    part: Pass, tiles: int, planes: tuple[int, int], reads_of_tile: int, compared: bool, device: str
+) -> _Work:
+    runs: list[tuple[int, int]] = []
+    reads: list[tuple[int, int, int, int]] = []
+    for tile in range(tiles):
+        for cell in part.cells:
+            for again in range(1 if compared else part.reads):
+                number = tile * reads_of_tile + cell.first_read + again if part.noisy else 0
+                if not runs or runs[-1][1] != number // READS_PER_BLOCK:
+                    runs.append((len(reads), number // READS_PER_BLOCK))
+                places = tile * planes[0] + cell.streamed, tile * planes[1] + cell.stored
+                reads.append((*places, cell.place, number % READS_PER_BLOCK))
+    runs.append((len(reads), 0))
+    run_starts, listed = (torch.tensor(rows, dtype=torch.int32, device=device) for rows in (runs, reads))
+    return _Work(run_starts, listed)
+
+
+@dataclass(frozen=True, slots=True)
 class _Shape:
-    """Outputs that one program computes: with 16 to a thread, sums, words and counters stay in registers."""
+    """Outputs that one program computes: with 8 to a thread, sums, words and counters stay in registers."""
 
     vectors: int
     outputs: int
@@ -134,13 +160,7 @@ class _Shape:
     def of(vectors: int, outputs: int) -> _Shape:
         wide = min(64, max(16, triton.next_power_of_2(outputs)))
         high = min(4096 // wide, max(16, triton.next_power_of_2(vectors)))
-        return _Shape(high, wide, max(1, min(8, high * wide // 512)))
-
-
-@lru_cache(maxsize=1024)
-def _cells(part: Pass, device: str) -> Tensor:
-    rows = [[cell.stored, cell.streamed, cell.place, cell.first_read] for cell in part.cells]
-    return torch.tensor(rows, dtype=torch.int32, device=device)
+        return _Shape(high, wide, max(1, min(16, high * wide // 256)))
 
 
 @lru_cache(maxsize=64)

@@ -5,37 +5,48 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from asim_fx.ops.engines.cuda.kernels.drawing import draw, look_up
 from asim_fx.ops.engines.cuda.kernels.votes import vote
-from asim_fx.ops.engines.cuda.kernels.words import below_cut, below_cut_everywhere, half_of, output_counters, philox_block
+from asim_fx.ops.engines.cuda.kernels.words import half_of, output_counters, philox_block
+
+_SIZES = ["vectors", "outputs", "runs", "output_flat", "stride", "batch", "first_sample", "k0", "k1"]
+"""Arguments whose values are not compiled into the kernel."""
 
 
-@triton.jit(do_not_specialize=["vectors", "outputs", "tiles", "stride", "batch", "first_sample", "k0", "k1"])
+@triton.jit
+def tile_sums(x_rows, w_rows, ROWS: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr):
+    """Return the MAC values of one row tile, one streamed and one stored plane: int32, exact."""
+    mac = tl.zeros((BLOCK_M, BLOCK_N), tl.int32)
+    for start in range(0, ROWS, BLOCK_K):
+        mac = tl.dot(tl.load(x_rows + start), tl.load(w_rows + start), mac)
+    return mac
+
+
+@triton.jit(do_not_specialize=_SIZES)
 def read_tiles(
     streamed,
     stored,
-    cells,
+    run_starts,
+    reads,
     entries,
     low_cuts,
     vector_flat,
     sums,
     vectors,
     outputs,
-    tiles,
-    reads_of_tile,
+    x_stride,
+    w_stride,
+    runs,
     output_flat: tl.int64,
     stride: tl.int64,
     batch: tl.int64,
     first_sample: tl.int64,
     k0: tl.int64,
     k1: tl.int64,
-    CELLS: tl.constexpr,
-    STREAMED: tl.constexpr,
-    STORED: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMN_BITS: tl.constexpr,
     MULTIPLIER: tl.constexpr,
-    READS: tl.constexpr,
-    COMPARED: tl.constexpr,
+    VOTES: tl.constexpr,
     MIDDLE: tl.constexpr,
     LONG: tl.constexpr,
     WIDE: tl.constexpr,
@@ -44,30 +55,35 @@ def read_tiles(
     BLOCK_N: tl.constexpr,
     BLOCK_M: tl.constexpr,
 ):
-    """Read all row tiles of a block of outputs and write the sum of places times codes.
+    """Make all reads of a block of outputs and write the sum of places times codes.
+
+    Reads come in runs that share blocks of random words, so that these are made once and live no longer.
 
     Args:
-        streamed: int8 (groups, vectors, tiles, STREAMED, ROWS).
-        stored: int8 (groups, outputs, tiles, STORED, ROWS).
-        cells: int32 (CELLS, 4): stored plane, streamed plane, place, first read within a tile.
-        entries: int32 bits of the table; see ``ReadTable``.
+        streamed: int8 (groups, vectors, planes of all tiles, ROWS).
+        stored: int8 (groups, outputs, planes of all tiles, ROWS).
+        run_starts: int32 (runs + 1, 2): first read of the run, number of its first block of words.
+        reads: int32 (reads, 4): where the streamed and the stored plane of the tile are, place, and position of the
+            (first) read behind the start of the run's first block.
+        entries: int32, the bits of the table; see ``ReadTable``.
         low_cuts: int32, of the table.
         vector_flat: int64 (groups, vectors), what vectors add to the row-major index in the result.
         sums: (groups, vectors, outputs), int64 where LONG, else int32.
         vectors: of each group.
         outputs: of each group.
-        tiles: row tiles.
-        reads_of_tile: reads of one output in one tile.
+        x_stride: bytes of a streamed vector.
+        w_stride: bytes of a stored vector.
+        runs: number of runs.
         output_flat: step of an output in the row-major index.
         stride: of the samples in the result; 0: not followed.
         batch: samples of the result.
         first_sample: number of the first.
         k0: key of the site, low word.
         k1: high word.
+        ROWS: bytes of a plane.
         COLUMN_BITS: of the table; 0 without noise.
         MULTIPLIER: see ``ReadTable``.
-        READS: of each cell.
-        COMPARED: whether votes are compared (mode, median) rather than added (mean).
+        VOTES: reads that are compared with one another to give one code (mode, median); 1 where reads are added up.
         MIDDLE: see ``vote``.
         LONG: whether sums need 64 bits.
         WIDE: whether row-major indices or sample numbers need more than 31 bits.
@@ -84,69 +100,53 @@ def read_tiles(
     m_row = group * vectors + tl.minimum(m, vectors - 1)
     n_row = group * outputs + tl.minimum(n, outputs - 1)
     k = tl.arange(0, BLOCK_K)
-    x_rows = streamed + m_row[:, None] * (tiles * STREAMED * ROWS) + k[None, :]
-    w_rows = stored + n_row[None, :] * (tiles * STORED * ROWS) + k[:, None]
-
+    x_rows = streamed + (m_row * x_stride)[:, None] + k[None, :]
+    w_rows = stored + (n_row * w_stride)[None, :] + k[:, None]
     if COLUMN_BITS > 0:
         flat = tl.load(vector_flat + m_row)[:, None] + (n * output_flat)[None, :]
+        # Added to a product, the index has the layout of a product, and so has all that is made of it.
+        nothing = tl.dot(tl.zeros((BLOCK_M, 32), tl.int8), tl.zeros((32, BLOCK_N), tl.int8), out_dtype=tl.int32)
+        flat += nothing
         element, sample, high = output_counters(flat, stride, batch, first_sample, WIDE)
         k0 = k0.to(tl.uint32)
         k1 = k1.to(tl.uint32)
-        # Set before the first read; the block's number is none that a read has.
-        w0 = element
-        w1 = element
-        w2 = element
-        w3 = element
-        block = tl.full((), -1, tl.int32)
 
     total = tl.zeros((BLOCK_M, BLOCK_N), tl.int64 if LONG else tl.int32)
-    for tile in range(tiles):
-        for cell in range(CELLS):
-            i = tl.load(cells + 4 * cell)
-            j = tl.load(cells + 4 * cell + 1)
-            place = tl.load(cells + 4 * cell + 2)
-            mac = tl.zeros((BLOCK_M, BLOCK_N), tl.int32)
-            for start in tl.static_range(0, ROWS, BLOCK_K):
-                x = tl.load(x_rows + ((tile * STREAMED + j) * ROWS + start))
-                w = tl.load(w_rows + ((tile * STORED + i) * ROWS + start))
-                mac = tl.dot(x, w, mac)
+    for run in range(runs):
+        start = tl.load(run_starts + 2 * run)
+        end = tl.load(run_starts + 2 * run + 2)
+        if COLUMN_BITS > 0:
+            block = tl.load(run_starts + 2 * run + 1).to(tl.uint32)
+            w0, w1, w2, w3 = philox_block(element, sample, block, high, k0, k1)
+        for read in range(start, end):
+            x_at = tl.load(reads + 4 * read) * ROWS
+            w_at = tl.load(reads + 4 * read + 1) * ROWS
+            place = tl.load(reads + 4 * read + 2)
+            mac = tile_sums(x_rows + x_at, w_rows + w_at, ROWS, BLOCK_K, BLOCK_M, BLOCK_N)
             if COLUMN_BITS == 0:
-                if MULTIPLIER > 0:
-                    code = ((mac.to(tl.uint32) * MULTIPLIER + 32768) >> 16).to(tl.int32)
-                else:
-                    code = tl.load(entries + mac)
+                code = look_up(entries, mac, MULTIPLIER, BRANCHES)
             else:
-                first = tile * reads_of_tile + tl.load(cells + 4 * cell + 3)
-                codes = ()
-                code = tl.zeros_like(mac)
-                for again in tl.static_range(READS):
-                    read = first + again
-                    if read >> 3 != block:
-                        block = read >> 3
-                        w0, w1, w2, w3 = philox_block(element, sample, block.to(tl.uint32), high, k0, k1)
-                    eighth = read & 7
+                eighth = tl.load(reads + 4 * read + 3)
+                if VOTES == 1:
                     half = half_of(w0, w1, w2, w3, eighth)
-                    index = (mac << COLUMN_BITS) | (half >> (16 - COLUMN_BITS)).to(tl.int32)
-                    rest = half & ((1 << (16 - COLUMN_BITS)) - 1)
-                    entry = tl.load(entries + index).to(tl.uint32, bitcast=True)
-                    # The low half of the word decides only where the rest of the high half is 0.
-                    low_cut = tl.load(low_cuts + index, mask=rest == 0, other=0).to(tl.uint32)
-                    if BRANCHES:
-                        below = tl.map_elementwise(
-                            below_cut, rest, entry, low_cut, element, sample, high, block.to(tl.uint32), eighth, k0, k1
+                    code = draw(
+                        entries, low_cuts, mac, half, element, sample, high, block, eighth, k0, k1, COLUMN_BITS, BRANCHES
+                    )
+                else:
+                    codes = ()
+                    for again in tl.static_range(VOTES):
+                        number = eighth + again
+                        if number >> 3 > 0:
+                            later = block + (number >> 3).to(tl.uint32)
+                            v0, v1, v2, v3 = philox_block(element, sample, later, high, k0, k1)
+                        else:
+                            later, v0, v1, v2, v3 = block, w0, w1, w2, w3
+                        half = half_of(v0, v1, v2, v3, number & 7)
+                        drawn = draw(
+                            entries, low_cuts, mac, half, element, sample, high, later, number & 7, k0, k1, COLUMN_BITS, BRANCHES
                         )
-                    else:
-                        below = below_cut_everywhere(
-                            rest, entry, low_cut, element, sample, high, block.to(tl.uint32), eighth, k0, k1
-                        )
-                    drawn = ((entry >> 6) & 1023).to(tl.int32)
-                    drawn = tl.where(below != 0, drawn, drawn + ((entry & 63).to(tl.int32) - 32))
-                    if COMPARED:
                         codes = codes + (drawn,)
-                    else:
-                        code += drawn
-                if COMPARED:
-                    code = vote(codes, READS, MIDDLE)
+                    code = vote(codes, VOTES, MIDDLE)
             total += code.to(total.dtype) * place
     index = (group * vectors + m)[:, None] * outputs + n[None, :]
     tl.store(sums + index, total, mask=(m < vectors)[:, None] & (n < outputs)[None, :])

@@ -39,25 +39,6 @@ def fine_half(element, sample, block, high, place, k0, k1):
 
 
 @triton.jit
-def below_cut(rest, entry, low_cut, element, sample, high, block, place, k0, k1):
-    """Return 1 where a word lies below its column's cut: a scalar function, so that few threads draw the low half."""
-    below = (rest <= entry >> 16).to(tl.uint32)
-    if rest == 0:
-        below = (fine_half(element, sample, block, high, place, k0, k1) < low_cut).to(tl.uint32)
-    return below
-
-
-@triton.jit
-def below_cut_everywhere(rest, entry, low_cut, element, sample, high, block, place, k0, k1):
-    """Return what ``below_cut`` does for whole tensors, drawing low halves for all where one needs it."""
-    below = (rest <= entry >> 16).to(tl.uint32)
-    if tl.max((rest == 0).to(tl.int32)) > 0:
-        low = fine_half(element, sample, block, high, place, k0, k1)
-        below = tl.where(rest == 0, (low < low_cut).to(tl.uint32), below)
-    return below
-
-
-@triton.jit
 def output_counters(flat, stride, batch, first_sample, WIDE: tl.constexpr):
     """Return (element, sample, high) of row-major indices ``flat``, uint32.
 
