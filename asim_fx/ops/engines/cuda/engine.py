@@ -43,7 +43,9 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_byte
         stored = pack_planes(*_stored_rows(reduction, groups), stored_facts, step)
         for block in parts:
             streamed = pack_planes(gather.source, gather.starts_of(block), gather.offsets, streamed_facts, step)
-            _add(result, reduction, block, _totals(streamed, stored, plan, draws, _flat(reduction, block, device)), plan)
+            _add(
+                result, reduction, block, _totals(streamed, stored, plan, draws, _flat(reduction, block, device)), plan
+            )
     return result
 
 
@@ -58,7 +60,9 @@ def _totals(streamed: Tensor, stored: Tensor, plan: Plan, draws: Draws, flat: Te
 
 def _add(result: Tensor, reduction: Reduction, block: Block, totals: list[Tensor], plan: Plan) -> None:
     """Add a block's sums in the order of the plan: a product and a sum, each rounded on its own."""
-    whole = result.as_strided((reduction.groups, reduction.samples, reduction.positions, reduction.outputs), reduction.strides)
+    whole = result.as_strided(
+        (reduction.groups, reduction.samples, reduction.positions, reduction.outputs), reduction.strides
+    )
     part = whole[block.groups, block.samples, block.positions]
     for total, scale in zip(totals, plan.scales, strict=True):
         part += (total.to(torch.float64) * scale).view(part.shape)
@@ -68,7 +72,9 @@ def _stored_rows(reduction: Reduction, groups: slice) -> tuple[Tensor, Tensor, T
     """Return the stored codes of some groups as vectors: (source, starts, offsets) for ``pack_planes``."""
     codes = reduction.stored[groups]
     steps, device = codes.stride(), codes.device
-    group, row, output = (torch.arange(size, device=device) * step for size, step in zip(codes.shape, steps, strict=True))
+    group, row, output = (
+        torch.arange(size, device=device) * step for size, step in zip(codes.shape, steps, strict=True)
+    )
     return codes, group[:, None] + output, row
 
 

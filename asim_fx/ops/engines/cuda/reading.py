@@ -59,9 +59,7 @@ class Draws:
         )
 
 
-def read_pass(
-    streamed: Tensor, stored: Tensor, part: Pass, reads_of_tile: int, draws: Draws, flat: Tensor
-) -> Tensor:
+def read_pass(streamed: Tensor, stored: Tensor, part: Pass, reads_of_tile: int, draws: Draws, flat: Tensor) -> Tensor:
     """Return the sum of places times codes over the cells of a pass and all row tiles.
 
     Args:
@@ -130,9 +128,7 @@ class _Work:
 
 
 @lru_cache(maxsize=1024)
-def _work_of(
-    part: Pass, tiles: int, planes: tuple[int, int], reads_of_tile: int, compared: bool, device: str
-) -> _Work:
+def _work_of(part: Pass, tiles: int, planes: tuple[int, int], reads_of_tile: int, compared: bool, device: str) -> _Work:
     runs: list[tuple[int, int]] = []
     reads: list[tuple[int, int, int, int]] = []
     for tile in range(tiles):

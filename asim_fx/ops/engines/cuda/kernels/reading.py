@@ -130,7 +130,19 @@ def read_tiles(
                 if VOTES == 1:
                     half = half_of(w0, w1, w2, w3, eighth)
                     code = draw(
-                        entries, low_cuts, mac, half, element, sample, high, block, eighth, k0, k1, COLUMN_BITS, BRANCHES
+                        entries,
+                        low_cuts,
+                        mac,
+                        half,
+                        element,
+                        sample,
+                        high,
+                        block,
+                        eighth,
+                        k0,
+                        k1,
+                        COLUMN_BITS,
+                        BRANCHES,
                     )
                 else:
                     codes = ()
@@ -143,7 +155,19 @@ def read_tiles(
                             later, v0, v1, v2, v3 = block, w0, w1, w2, w3
                         half = half_of(v0, v1, v2, v3, number & 7)
                         drawn = draw(
-                            entries, low_cuts, mac, half, element, sample, high, later, number & 7, k0, k1, COLUMN_BITS, BRANCHES
+                            entries,
+                            low_cuts,
+                            mac,
+                            half,
+                            element,
+                            sample,
+                            high,
+                            later,
+                            number & 7,
+                            k0,
+                            k1,
+                            COLUMN_BITS,
+                            BRANCHES,
                         )
                         codes = codes + (drawn,)
                     code = vote(codes, VOTES, MIDDLE)
