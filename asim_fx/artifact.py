@@ -3,6 +3,7 @@
     manifest.json       what it is, from what, with which versions; SHA-256 of every other file
     hwspec.yaml         the spec as the user wrote it
     model.safetensors   the weights of the converted graph
+    program.pt2         the model itself, for one that came from such a file; without the pickles of the original
     report.json         the mapping, site by site, with where each setting came from
     report.html         the same for people
 
@@ -18,12 +19,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from asim_fx.capture import InputSignature
 from asim_fx.conversion import convert, versions
@@ -31,6 +34,9 @@ from asim_fx.converted import ConvertedModel
 from asim_fx.errors import ArtifactError, OutputError, SpecError
 from asim_fx.fingerprint import fingerprint
 from asim_fx.models import ModelSource
+from asim_fx.models.exported import file_hash
+from asim_fx.models.pt2 import clean_archive
+from asim_fx.models.pt2.words import check_structure
 from asim_fx.report.files import render
 from asim_fx.spec import HardwareSpec, load_spec, parse_spec
 from asim_fx.spec.document import complete_document, to_yaml
@@ -41,6 +47,7 @@ SPEC = "hwspec.yaml"
 WEIGHTS = "model.safetensors"
 REPORT = "report.json"
 PAGE = "report.html"
+PROGRAM = "program.pt2"
 
 
 def save(converted: ConvertedModel, directory: str | os.PathLike[str]) -> None:
@@ -72,7 +79,7 @@ def save(converted: ConvertedModel, directory: str | os.PathLike[str]) -> None:
             shutil.rmtree(staging, ignore_errors=True)
 
 
-def load(directory: str | os.PathLike[str], model: nn.Module | None = None) -> ConvertedModel:
+def load(directory: str | os.PathLike[str], model: nn.Module | ExportedProgram | None = None) -> ConvertedModel:
     """Read a converted model back, and refuse one that was changed or that no longer means the same.
 
     Args:
@@ -87,6 +94,10 @@ def load(directory: str | os.PathLike[str], model: nn.Module | None = None) -> C
     _check_files(folder, manifest)
     try:
         source = None if manifest["source"] is None else ModelSource.from_json(manifest["source"])
+        if source is not None and source.kind == "exported":
+            program = folder / PROGRAM
+            source = replace(source, name=str(program), sha256=file_hash(program))
+        check_structure(manifest["inputs"]["structure"], "structure of the inputs")
         signature = InputSignature.from_json(manifest["inputs"])
         spec = load_spec(folder / SPEC, manifest["overrides"])
         strict, fold_batch_norm = bool(manifest["strict"]), bool(manifest["fold_batch_norm"])
@@ -125,10 +136,11 @@ def _write(converted: ConvertedModel, folder: Path) -> None:
     (folder / REPORT).write_text(render(converted.report, "json"), encoding="utf-8")
     (folder / PAGE).write_text(render(converted.report, "html"), encoding="utf-8")
     save_file(_separate_tensors(converted.body), folder / WEIGHTS)
+    source = _saved_source(recipe.source, folder)
     manifest = {
         "format": FORMAT,
         "name": recipe.name,
-        "source": None if recipe.source is None or recipe.source.kind == "python" else recipe.source.to_json(),
+        "source": None if source is None else source.to_json(),
         "inputs": converted.signature.to_json(),
         "overrides": list(overrides),
         "strict": recipe.strict,
@@ -139,6 +151,24 @@ def _write(converted: ConvertedModel, folder: Path) -> None:
         "files": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def _saved_source(source: ModelSource | None, folder: Path) -> ModelSource | None:
+    """Return what an artifact says of a model's source; of a file, it gets a copy.
+
+    Raises:
+        ArtifactError: the file is another one by now.
+    """
+    if source is None or source.kind == "python":
+        return None
+    if source.kind != "exported":
+        return source
+    path = Path(source.name)
+    if file_hash(path) != source.sha256:
+        message = f"{path} was changed since it was converted"
+        raise ArtifactError(message, hint="convert it again")
+    (folder / PROGRAM).write_bytes(clean_archive(path))
+    return replace(source, name=PROGRAM, sha256="")
 
 
 def _spec_text(spec: HardwareSpec) -> tuple[str, tuple[str, ...]]:
@@ -222,7 +252,7 @@ def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
             raise ArtifactError(message, hint="convert the model again")
 
 
-def _original(source: ModelSource | None, model: nn.Module | None) -> nn.Module:
+def _original(source: ModelSource | None, model: nn.Module | ExportedProgram | None) -> nn.Module | ExportedProgram:
     if model is not None:
         return model
     if source is None:

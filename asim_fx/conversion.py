@@ -9,19 +9,23 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
-from asim_fx.capture import Captured, InputSignature, Part, Parts, capture_model
+from asim_fx.capture import Captured, InputSignature, Part, Parts, capture_model, example_of, facts_of, module_of
 from asim_fx.converted import ConvertedModel, Recipe, replace_submodules
 from asim_fx.dataflow import join_dataflows, trace_dataflow
-from asim_fx.errors import PlanError, UsageError, VerificationError
+from asim_fx.errors import NumericsError, PlanError, UsageError, VerificationError
+from asim_fx.graph.macs import region_macs
 from asim_fx.ir import OpSite, SitePlan, Target, annotate, iter_plans, iter_sites
 from asim_fx.models import ModelSource, find_aliases
 from asim_fx.ops.engines.choice import describe
 from asim_fx.ops.engines.cpu.plan import not_covered
 from asim_fx.passes import ANALYSIS_PIPELINE, LOWERING_PIPELINE, MAPPING_PIPELINE
 from asim_fx.passes.lower_sites import op_config
+from asim_fx.passlog import UncapturedOp
 from asim_fx.pipeline import FoldedOp, PassContext, PassLog, Pipeline, check_outputs, facts_after, output_of
 from asim_fx.report.build import build_report
 from asim_fx.report.rows import MappingReport
@@ -77,9 +81,9 @@ class PlannedModel:
 
 
 def convert(
-    model: nn.Module,
+    model: nn.Module | ExportedProgram,
     spec: HardwareSpec | str | os.PathLike[str],
-    example_inputs: Tensor | tuple[Any, ...],
+    example_inputs: Tensor | tuple[Any, ...] | None = None,
     example_kwargs: Mapping[str, Any] | None = None,
     *,
     name: str = "",
@@ -93,9 +97,10 @@ def convert(
     """Compile a model onto the hardware of a spec.
 
     Args:
-        model: any model that torch.export takes; it is copied, never changed.
+        model: any model that torch.export takes, or what torch.export made of one; it is copied, never changed.
         spec: a HardwareSpec, the name of a shipped one, or a path to YAML.
         example_inputs: the tensor, or the positional arguments, of one forward pass. The first dimension is the batch.
+            An exported program says itself what it takes.
         example_kwargs: keyword arguments of that forward pass.
         name: what the report calls the model; its class name if left out.
         source: where the model came from, so that a saved artifact can build it again.
@@ -116,6 +121,7 @@ def convert(
         VerificationError: the captured or lowered graph does not compute the model.
         UsageError: the model holds no values.
     """
+    model, example_inputs, example_kwargs = _with_example(model, example_inputs, example_kwargs)
     if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
         message = "the model is on the meta device: it holds no values, so it can be planned but not converted"
         raise UsageError(message, hint="asim_fx.conversion.plan shows its mapping; build it on a CPU to convert it")
@@ -171,9 +177,9 @@ def _assemble(planned: PlannedModel, model: nn.Module, args: tuple[Any, ...], kw
 
 
 def plan(
-    model: nn.Module,
+    model: nn.Module | ExportedProgram,
     spec: HardwareSpec | str | os.PathLike[str],
-    example_inputs: Tensor | tuple[Any, ...],
+    example_inputs: Tensor | tuple[Any, ...] | None = None,
     example_kwargs: Mapping[str, Any] | None = None,
     *,
     name: str = "",
@@ -191,14 +197,16 @@ def plan(
     """
     tell = progress or _silent
     spec = load_spec(spec)
+    model, example_inputs, example_kwargs = _with_example(model, example_inputs, example_kwargs)
+    _check_weights(model)
     tell("capturing")
     found = capture_model(model, example_inputs, example_kwargs, values=values)
-    if strict and found.uncaptured:
-        names = ", ".join(op.name or "the model itself" for op in found.uncaptured)
-        message = f"what these modules multiply is in no graph: {names}"
-        raise PlanError(message, hint="run without --strict to leave it in float")
+    _refuse_uncaptured(found.uncaptured, strict=strict)
     log = PassLog()
     _note_parts(found, log)
+    facts = facts_of(model)
+    if facts is not None and facts.words:
+        log.note("", facts.words)
     context = PassContext(
         spec=spec,
         aliases=source.aliases if source is not None else find_aliases(model),
@@ -208,6 +216,7 @@ def plan(
     )
     tell("analysing")
     parts = tuple(_analyse(part, context, verify=verify) for part in found.parts)
+    _refuse_uncaptured(log.uncaptured, strict=strict)
     sites = [site for part in parts for _, site in iter_sites(part.graph_module.graph)]
     _check_rules(spec, sites)
     for rule in shadowed_rules(spec, sites):
@@ -220,7 +229,7 @@ def plan(
         model=name or (source.name if source is not None else type(model).__name__),
         spec=spec,
         folded=log.folded,
-        uncaptured=found.uncaptured,
+        uncaptured=(*found.uncaptured, *log.uncaptured),
         notes=log.notes,
         dataflow=join_dataflows([trace_dataflow(part.graph_module.graph) for part in parts]),
         verification=found.verification,
@@ -230,6 +239,34 @@ def plan(
     )
     recipe = Recipe(spec=spec, name=report.model, source=source, strict=strict, fold_batch_norm=fold_batch_norm)
     return PlannedModel(parts, _dispatched(found, log.folded), report, recipe)
+
+
+def _with_example(
+    model: nn.Module | ExportedProgram,
+    example_inputs: Tensor | tuple[Any, ...] | None,
+    example_kwargs: Mapping[str, Any] | None,
+) -> tuple[nn.Module, Tensor | tuple[Any, ...], Mapping[str, Any] | None]:
+    """Return a model as a module, with an example: an exported program's own, where none is given."""
+    if not isinstance(model, (nn.Module, ExportedProgram)):
+        message = f"the model must be a torch.nn.Module or a torch.export.ExportedProgram, not {type(model).__name__}"
+        raise UsageError(message)
+    if not isinstance(example_inputs, (Tensor, tuple, type(None))):
+        message = f"example_inputs must be a tensor or a tuple of the arguments, not {type(example_inputs).__name__}"
+        raise UsageError(message)
+    if example_inputs is None:
+        if not isinstance(model, ExportedProgram):
+            message = "example_inputs are needed: the arguments of one forward pass"
+            raise UsageError(message)
+        args, kwargs = example_of(model)
+        return module_of(model), args, {**kwargs, **(example_kwargs or {})}
+    return module_of(model), example_inputs, example_kwargs
+
+
+def _refuse_uncaptured(uncaptured: Sequence[UncapturedOp], *, strict: bool) -> None:
+    if strict and uncaptured:
+        names = ", ".join(op.name or "the model itself" for op in uncaptured)
+        message = f"what these modules multiply is in no graph, or in a branch of one: {names}"
+        raise PlanError(message, hint="run without --strict to leave it in float")
 
 
 def _dispatched(found: Parts, folded: Sequence[FoldedOp]) -> int:
@@ -255,9 +292,13 @@ def _analyse(part: Part, context: PassContext, *, verify: bool) -> PlannedPart:
     captured = part.captured
     context = replace(context, batch=captured.batch, prefix=part.name)
     graph_module, folded = captured.graph_module, len(context.log.folded)
+    branches = len(context.log.uncaptured)
     Pipeline(ANALYSIS_PIPELINE).run(graph_module, context, check=_output_check(captured) if verify else None)
     sites = list(iter_sites(graph_module.graph))
     _check_macs([site for _, site in sites], context.log.folded[folded:], captured)
+    context.log.uncaptured[branches:] = [
+        replace(op, macs=op.macs * part.samples) for op in context.log.uncaptured[branches:]
+    ]
     for node, site in sites:
         annotate(node, site=replace(site, vectors=site.vectors * part.samples, macs=site.macs * part.samples))
     return PlannedPart(part.name, captured, context)
@@ -277,11 +318,26 @@ def _silent(_: str) -> None:
     pass
 
 
+def _check_weights(model: nn.Module) -> None:
+    """Refuse weights that no array can hold; what they spoil would show only when the model runs."""
+    spoilt = [
+        name
+        for name, weight in model.named_parameters()
+        if weight.is_floating_point() and not weight.is_meta and not bool(torch.isfinite(weight).all())
+    ]
+    if spoilt:
+        more = f" and {len(spoilt) - 3} more" if len(spoilt) > 3 else ""
+        message = f"these weights hold NaN or infinity: {', '.join(spoilt[:3])}{more}"
+        raise NumericsError(message, hint="the training that made them went wrong, or their file is damaged")
+
+
 def _check_macs(sites: Sequence[OpSite], folded: Sequence[FoldedOp], captured: Captured) -> None:
     """Refuse a graph whose sites do not add up to what eager execution multiplies."""
     if captured.eager_macs is None:
         return
     found = sum(site.example_macs for site in sites) + sum(op.macs for op in folded)
+    graph_module = captured.graph_module
+    found += sum(region_macs(graph_module, node) for node in graph_module.graph.nodes)
     if found != captured.eager_macs:
         message = (
             f"the sites found add up to {found:,} MACs at batch {captured.batch}; "

@@ -15,6 +15,7 @@ from torch import nn
 from torch.fx import GraphModule
 
 from asim_fx.capture import InputSignature
+from asim_fx.capture.example import argument_names, in_order
 from asim_fx.errors import UsageError
 from asim_fx.models import ModelSource
 from asim_fx.nn import CimModule, Fidelity
@@ -70,6 +71,7 @@ class ConvertedModel(nn.Module):
         self.signature = signature
         self.part_signatures = dict(parts or {})
         self.seed = 0
+        self._argument_names = argument_names(body.forward)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the converted graph on a batch of any size.
@@ -77,6 +79,7 @@ class ConvertedModel(nn.Module):
         Raises:
             InputError: a tensor has another shape or dtype than the one the model was captured with.
         """
+        kwargs = in_order(kwargs, self._argument_names)
         if self.part_signatures:
             return self._run_parts(args, kwargs)
         batch = self.signature.check(args, kwargs)
@@ -169,15 +172,19 @@ class ConvertedModel(nn.Module):
                 yield graph.get_buffer(RNG)
 
 
-def _check_part(signature: InputSignature, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    signature.check(args, kwargs)
+def _samples_for(signature: InputSignature, graph: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    return signature.check(args, in_order(kwargs, argument_names(graph.forward)))
+
+
+def _check_part(signature: InputSignature, graph: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    _samples_for(signature, graph, args, kwargs)
 
 
 def _count_samples(
     signature: InputSignature, graph: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any
 ) -> None:
     if RNG in graph._buffers:
-        graph.get_buffer(RNG)[1] += signature.check(args, kwargs)
+        graph.get_buffer(RNG)[1] += _samples_for(signature, graph, args, kwargs)
 
 
 def replace_submodules(model: nn.Module, graphs: Mapping[str, GraphModule]) -> nn.Module:

@@ -22,12 +22,12 @@ class FoldedOp:
 
 @dataclass(frozen=True, slots=True)
 class UncapturedOp:
-    """Multiply-accumulates of one sample that no graph shows; they stay in float.
+    """Multiply-accumulates of one sample that no graph shows, or that only a branch of one does; they stay in float.
 
     Attributes:
         name: qualified name of the module that makes them; empty for the model itself.
         macs: how many.
-        reason: why the module could not be captured.
+        reason: why they are in no graph.
     """
 
     name: str
@@ -40,6 +40,7 @@ class PassLog:
     """What passes want the report to say."""
 
     folded: list[FoldedOp] = field(default_factory=list)
+    uncaptured: list[UncapturedOp] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
 
     def note(self, where: str, what: str) -> None:

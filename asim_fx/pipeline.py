@@ -28,6 +28,7 @@ class Fact(StrEnum):
 
     CAPTURED = auto()
     FLAT = auto()
+    COMPOSITE = auto()
     NO_SDPA = auto()
     CANONICAL = auto()
     ROLES = auto()

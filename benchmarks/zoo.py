@@ -25,7 +25,7 @@ from rich.progress import Progress
 
 from asim_fx.processes import run_isolated
 from benchmarks.zoo_row import ZooRow, failed, measure
-from benchmarks.zoo_summary import failures, families
+from benchmarks.zoo_summary import failures, families_markdown, families_table
 
 
 def all_models() -> list[str]:
@@ -63,7 +63,7 @@ def append(path: Path, row: ZooRow) -> None:
 
 def print_summary(rows: Iterable[ZooRow], console: Console) -> None:
     rows = list(rows)
-    console.print(families(rows))
+    console.print(families_table(rows))
     if any(row.error for row in rows):
         console.print(failures(rows))
 
@@ -81,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--for", dest="budget", type=float, metavar="S", help="start no model after this many seconds")
     parser.add_argument("--retry", action="store_true", help="plan again what failed")
     parser.add_argument("--summary", action="store_true", help="plan nothing, only print the tables")
+    parser.add_argument("--markdown", action="store_true", help="print the first table as Markdown")
     options = parser.parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -104,7 +105,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             append(options.results, row)
             bar.update(task, advance=1, description=row.name)
     asked = [rows[name] for name in names if name in rows]
-    print_summary(asked, Console())
+    if options.markdown:
+        print(families_markdown(asked))
+    else:
+        print_summary(asked, Console())
     return 0 if len(asked) == len(names) and all(row.equal for row in asked) else 1
 
 

@@ -10,31 +10,42 @@ from rich.table import Table
 
 from benchmarks.zoo_row import ZooRow
 
+TITLES = (
+    "models from",
+    "models",
+    "planned",
+    "MACs equal",
+    "without values",
+    "all analog",
+    "median s",
+    "longest s",
+    "largest MB",
+)
 
-def families(rows: Sequence[ZooRow]) -> Table:
-    """Return one line for timm, one for each part of torchvision, and one for all."""
-    table = Table(title="Models planned", title_justify="left")
-    for title in (
-        "models from",
-        "models",
-        "planned",
-        "MACs equal",
-        "without values",
-        "all analog",
-        "median s",
-        "longest s",
-        "largest MB",
-    ):
-        table.add_column(title, justify="left" if title == "models from" else "right")
+
+def families(rows: Sequence[ZooRow]) -> list[tuple[str, ...]]:
+    """Return one line for timm, one for each part of torchvision, and one for all; see ``TITLES``."""
     groups: dict[str, list[ZooRow]] = defaultdict(list)
     for row in rows:
         groups[_family(row.name)].append(row)
-    for family, members in sorted(groups.items()):
-        table.add_row(family, *_figures(members))
-    if len(groups) > 1:
-        table.add_section()
-        table.add_row("all", *_figures(rows))
+    lines = [(family, *_figures(members)) for family, members in sorted(groups.items())]
+    return lines if len(groups) == 1 else [*lines, ("all", *_figures(rows))]
+
+
+def families_table(rows: Sequence[ZooRow]) -> Table:
+    """Return the lines of ``families`` for a terminal."""
+    table = Table(title="Models planned", title_justify="left")
+    for title in TITLES:
+        table.add_column(title, justify="left" if title == TITLES[0] else "right")
+    for line in families(rows):
+        table.add_row(*line)
     return table
+
+
+def families_markdown(rows: Sequence[ZooRow]) -> str:
+    """Return the lines of ``families`` as a table in Markdown."""
+    lines = [TITLES, ("---", *["---:"] * (len(TITLES) - 1)), *families(rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _figures(rows: Sequence[ZooRow]) -> list[str]:

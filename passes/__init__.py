@@ -14,6 +14,7 @@ from asim_fx.passes.inline_regions import inline_regions
 from asim_fx.passes.lower_sites import lower_sites
 from asim_fx.passes.mark_attention import mark_attention
 from asim_fx.passes.partition_hybrid import partition_hybrid
+from asim_fx.passes.recompose import recompose
 from asim_fx.passes.remove_noops import remove_noops
 from asim_fx.passes.resolve_rules import resolve_rules
 from asim_fx.passes.split_einsums import split_einsums
@@ -25,6 +26,7 @@ from asim_fx.passes.vote_msbs import vote_msbs
 ANALYSIS_PIPELINE = (
     # The graph becomes plain: one level, no no-ops, attention as the matmuls it is, recurrent layers as linears.
     inline_regions,
+    recompose,
     decompose_attention,
     decompose_recurrence,
     split_einsums,

@@ -25,6 +25,7 @@ def check_support(graph_module: GraphModule, context: PassContext) -> bool:
     """
     issues: list[SpecIssue] = []
     unmapped: list[str] = []
+    dynamic = 0
     for node, plan in iter_plans(graph_module.graph):
         if plan.target is Target.FLOAT:
             continue
@@ -33,6 +34,7 @@ def check_support(graph_module: GraphModule, context: PassContext) -> bool:
             annotate(node, plan=replace(plan, target=Target.FLOAT, reason=plan.site.unsupported))
             continue
         issues += _issues(plan)
+        dynamic += plan.settings.scale == "dynamic"
         annotate(node, plan=replace(plan, notes=plan.notes + _notes(plan)))
     if issues:
         raise SpecError(list(dict.fromkeys(issues)))
@@ -40,6 +42,12 @@ def check_support(graph_module: GraphModule, context: PassContext) -> bool:
         raise PlanError(
             "these sites cannot be mapped:\n  " + "\n  ".join(unmapped),
             hint="leave them in float by a rule with `target: float`, or run without --strict",
+        )
+    if dynamic:
+        context.log.note(
+            context.prefix,
+            f"batch-dependent: {dynamic} site{'s' * (dynamic > 1)} with `scale: dynamic`, the largest value of a whole "
+            "batch, so results depend on which images share one; `sample` and `static` scales do not",
         )
     return False
 

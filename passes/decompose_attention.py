@@ -14,7 +14,7 @@ from asim_fx.ir import annotate
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 
 
-@graph_pass(requires=[Fact.FLAT], provides=[Fact.NO_SDPA])
+@graph_pass(requires=[Fact.COMPOSITE], provides=[Fact.NO_SDPA])
 def decompose_attention(graph_module: GraphModule, context: PassContext) -> bool:
     """Replace scaled_dot_product_attention by matmul, scale, mask, softmax, matmul.
 

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
 from asim_fx.graph.edit import aten, fetch, free_name, get_tensor, owner_of, packet_of, refresh_value, store
+from asim_fx.graph.macs import CONDITION, region_macs
+from asim_fx.graph.symbolic import is_batched
+from asim_fx.passlog import UncapturedOp
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 
 _REGIONS = frozenset(
@@ -34,7 +37,8 @@ def inline_regions(graph_module: GraphModule, context: PassContext) -> bool:
         ``wrap_with_autocast("cpu", bfloat16, False, False, submod_1, x, w)[0]`` becomes ``matmul(x, w)``.
 
     An autocast region that lowers precision loses that when inlined: its operations run at the precision of their
-    operands, and the report says so. Control flow (``cond``, ``while_loop``) stays, and is reported.
+    operands, and the report says so. Control flow (``cond``, ``while_loop``) stays, and is
+    reported: what a branch of ``cond`` multiplies counts as float, and of two branches the larger.
     """
     changed = False
     while (region := _next_region(graph_module)) is not None:
@@ -42,8 +46,19 @@ def inline_regions(graph_module: GraphModule, context: PassContext) -> bool:
         changed = True
     for node in graph_module.graph.nodes:
         if isinstance(node.target, torch._ops.HigherOrderOperator):
-            context.log.note(owner_of(node)[0], f"control flow ({node.target}) is kept as it is, in float")
+            _log_control_flow(graph_module, node, context)
     return changed
+
+
+def _log_control_flow(graph_module: GraphModule, node: Node, context: PassContext) -> None:
+    owner = ".".join(part for part in (context.prefix, owner_of(node)[0]) if part)
+    context.log.note(owner, f"control flow ({node.target}) is kept as it is, in float")
+    macs = region_macs(graph_module, node)
+    if node.target is CONDITION and macs:
+        operands = [leaf.meta.get("val") for leaf in node.all_input_nodes]
+        batched = any(isinstance(value, Tensor) and is_batched(value.shape) for value in operands)
+        reason = "the input chooses one of two branches (torch.cond), which stay in float; the larger is counted"
+        context.log.uncaptured.append(UncapturedOp(owner, macs // context.batch if batched else macs, reason))
 
 
 def _next_region(graph_module: GraphModule) -> Node | None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import asim_fx
-from asim_fx.errors import ArtifactError, OutputError
+from asim_fx.errors import ArtifactError, OutputError, UsageError
 
 
 @pytest.fixture
@@ -152,3 +152,20 @@ def test_a_spec_made_in_python_comes_back(small_net: nn.Module, images: Tensor, 
     assert loaded.recipe.spec.macros == spec.macros
     converted.reseed(0)
     assert torch.equal(loaded(images), converted(images))
+
+
+def test_a_manifest_cannot_name_a_module_to_import(
+    folder: Path, small_net: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch reads the structure of the inputs, and imports the class of an enum among the keys of a dict."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "named_by_a_manifest.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    key = {"__enum__": True, "fqn": "named_by_a_manifest:A", "name": "B"}
+    leaf = {"type": None, "context": None, "children_spec": []}
+    tree = {"type": "builtins.list", "context": json.dumps([key]), "children_spec": [leaf]}
+    manifest["inputs"]["structure"] = json.dumps([1, tree])
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UsageError, match="refused"):
+        asim_fx.load(folder, model=small_net)
+    assert not (tmp_path / "ran").exists()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import asim_fx
-from asim_fx.errors import InputError, PlanError, SpecError, UsageError
+from asim_fx.errors import InputError, NumericsError, PlanError, SpecError, UsageError
 
 NOISY = ["macros.m.noise.random_percent_fs=0.3"]
 
@@ -207,3 +207,45 @@ class Beside(nn.Module):
 def test_an_input_without_a_batch_counts_whole() -> None:
     converted = asim_fx.convert(Beside(), "ideal", (torch.randn(5, 8), torch.randn(7, 8)))
     assert {row.name: row.macs for row in converted.report.rows} == {"images": 8 * 3, "table": 7 * 8 * 4}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_spoilt_weights_are_refused_by_name(value: float, images: Tensor) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(128, 5), nn.Linear(5, 5))
+    model[1].weight.data[0, 0] = value
+    with pytest.raises(NumericsError, match=r"NaN or infinity: 1\.weight$"):
+        asim_fx.convert(model, "ideal", images)
+
+
+class Overflowing(nn.Module):
+    """Divides by zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x) / 0
+
+
+def test_equal_outputs_that_are_no_numbers_are_said_to_be_none() -> None:
+    report = asim_fx.convert(Overflowing(), "ideal", torch.randn(2, 8)).report
+    assert "the model's own hold NaN or infinity" in report.verification
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "said"),
+    [
+        (lambda x: x, torch.zeros(2, 8), "must be a torch.nn.Module"),
+        (nn.Linear(8, 3), [torch.zeros(2, 8)], "example_inputs must be a tensor or a tuple"),
+        (nn.Linear(8, 3), None, "example_inputs are needed"),
+    ],
+)
+def test_what_is_no_model_or_no_example(model: object, given: object, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        asim_fx.convert(model, "ideal", given)
+
+
+def test_what_is_no_spec() -> None:
+    with pytest.raises(UsageError, match="a HardwareSpec, the name of a shipped one, or a path"):
+        asim_fx.convert(nn.Linear(8, 3), 42, torch.zeros(2, 8))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -55,8 +55,10 @@ def check_macs(graph_module: GraphModule, eager: int) -> None:
         )
 
 
-def check_values(reference: nn.Module, graph_module: GraphModule, example: Any, batch: int, result: Any) -> str:
-    """Check that model and graph agree on random inputs at two batch sizes; return that in words.
+def check_values(
+    reference: nn.Module, graph_module: GraphModule, example: Any, batch: int, result: Any, others: Sequence[int]
+) -> str:
+    """Check that model and graph agree on random inputs at several batch sizes; return that in words.
 
     Args:
         reference: the model.
@@ -64,13 +66,17 @@ def check_values(reference: nn.Module, graph_module: GraphModule, example: Any, 
         example: positional and keyword arguments of the example.
         batch: size of the example's batch.
         result: what the model gives for random inputs at that batch.
+        others: more batches to compare at.
     """
     worst = _difference(result, _run_graph(graph_module, example, batch, batch), batch)
-    args, kwargs = random_like(example, batch, batch + 1)
-    with torch.no_grad(), eager_reference(), fixed_random_numbers():
-        result = reference(*args, **kwargs)
-    worst = max(worst, _difference(result, _run_graph(graph_module, example, batch, batch + 1), batch + 1))
-    return f"outputs equal at batch {batch} and {batch + 1} to {worst:.0e}"
+    finite = all(bool(torch.isfinite(leaf).all()) for leaf in tensors(result))
+    for size in others:
+        args, kwargs = random_like(example, batch, size)
+        with torch.no_grad(), eager_reference(), fixed_random_numbers():
+            result = reference(*args, **kwargs)
+        worst = max(worst, _difference(result, _run_graph(graph_module, example, batch, size), size))
+    agreed = f"outputs equal at batch {' and '.join(map(str, (batch, *others)))} to {worst:.0e}"
+    return agreed if finite else f"{agreed}, where they are numbers: the model's own hold NaN or infinity"
 
 
 def _run_graph(graph_module: GraphModule, example: Any, batch: int, size: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,17 @@ def named_arguments(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, A
     except TypeError as error:
         message = f"{type(model).__name__}.forward does not take these inputs: {error}"
         raise InputError(message) from error
+
+
+def argument_names(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of what a function takes, in order."""
+    return tuple(inspect.signature(function).parameters)
+
+
+def in_order(kwargs: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return keyword arguments in the order of these names, the others last: a call may give them in any order."""
+    first = {name: kwargs[name] for name in names if name in kwargs}
+    return {**first, **kwargs}
 
 
 def at_least_two(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, tuple[Any, ...], dict[str, Any]]:
@@ -91,14 +103,14 @@ def tensors(value: Any) -> list[Tensor]:
     return [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, Tensor)]
 
 
-def signature(named: dict[str, Any], batch: int) -> tuple[InputLeaf, ...]:
-    """Return the tensors that the model takes, by name."""
+def signature(named: dict[str, Any], *, fixed: bool = False) -> tuple[InputLeaf, ...]:
+    """Return the tensors that the model takes, by name; where the batch is fixed, with it in their shapes."""
     original = batch_of(named)
     leaves = []
     for path, leaf in pytree.tree_flatten_with_path(named)[0]:
         if isinstance(leaf, Tensor):
             shape: tuple[int | None, ...] = tuple(leaf.shape)
-            if is_batched(leaf, original):
+            if is_batched(leaf, original) and not fixed:
                 shape = (None, *shape[1:])
             leaves.append(InputLeaf(leaf_name(path), shape, leaf.dtype))
     return tuple(leaves)

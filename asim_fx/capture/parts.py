@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch.utils import _pytree as pytree
 from asim_fx.capture.check import scaled
 from asim_fx.capture.example import batch_of, is_batched
 from asim_fx.capture.explain import one_line
-from asim_fx.capture.export import Captured, capture
+from asim_fx.capture.export import Captured, capture, own_copy
 from asim_fx.capture.recording import Call, record_calls
 from asim_fx.errors import AsimError, CaptureError, InputError
 from asim_fx.passlog import UncapturedOp
@@ -130,7 +129,7 @@ def capture_parts(
     """
     args = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
     args, kwargs = _one_sample(args, dict(example_kwargs or {}))
-    subject = copy.deepcopy(model).eval()
+    subject = own_copy(model)
     try:
         calls = record_calls(subject, args, kwargs)
     except Exception as error:
@@ -139,9 +138,10 @@ def capture_parts(
     if not values:
         subject = subject.to("meta")
     device = next((parameter.device for parameter in subject.parameters()), torch.device("cpu"))
+    called = {id(subject.get_submodule(name)) for name in calls}
     found: list[Part | UncapturedOp] = []
     for name, child in subject.named_children():
-        found += _descend(child, name, calls, device)
+        found += _descend(child, name, calls, called, device)
     parts = tuple(one for one in found if isinstance(one, Part))
     if not parts:
         message = f"no part of {type(model).__name__} can be captured"
@@ -155,9 +155,13 @@ def capture_parts(
 
 
 def _descend(
-    module: nn.Module, name: str, calls: Mapping[str, Call], device: torch.device
+    module: nn.Module, name: str, calls: Mapping[str, Call], called: Set[int], device: torch.device
 ) -> Iterator[Part | UncapturedOp]:
     """Yield a module as one part or, where that is not possible, what its children are and what remains of it."""
+    if called.isdisjoint(map(id, module.modules())):
+        if any(parameter.ndim > 1 for parameter in module.parameters()):
+            yield UncapturedOp(name, 0, "the example never calls it")
+        return
     call = calls.get(name)
     if call is not None and not call.macs and not (_is_empty(call) and any(True for _ in module.parameters())):
         return
@@ -171,7 +175,7 @@ def _descend(
             return
     remaining = 0 if call is None else call.macs
     for child_name, child in module.named_children():
-        for found in _descend(child, f"{name}.{child_name}", calls, device):
+        for found in _descend(child, f"{name}.{child_name}", calls, called, device):
             remaining -= found.macs
             yield found
     if remaining > 0:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from asim_fx.capture.example import InputLeaf, leaf_name, named_arguments
+from asim_fx.capture.example import InputLeaf, argument_names, in_order, leaf_name, named_arguments
 from asim_fx.capture.export import Captured
 from asim_fx.errors import InputError
 
@@ -31,10 +31,12 @@ class InputSignature:
     Attributes:
         leaves: tensors and constants, in the order of the call.
         structure: how tuples, dicts and keywords hold them, as torch's pytree writes it.
+        fixed_batch: samples of every call, where their number is fixed and part of the shapes.
     """
 
     leaves: tuple[InputLeaf | Constant, ...]
     structure: str
+    fixed_batch: int | None = None
 
     @classmethod
     def of(cls, captured: Captured) -> InputSignature:
@@ -42,11 +44,12 @@ class InputSignature:
         values, structure = pytree.tree_flatten((captured.example_args, captured.example_kwargs))
         tensors = iter(captured.input_signature)
         leaves = tuple(next(tensors) if isinstance(value, Tensor) else Constant(value) for value in values)
-        return cls(leaves, pytree.treespec_dumps(structure))
+        return cls(leaves, pytree.treespec_dumps(structure), captured.fixed_batch)
 
     @classmethod
     def of_example(cls, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> InputSignature:
         """Return the signature of a model in parts: the example's own shapes, none of them a batch."""
+        kwargs = in_order(kwargs, argument_names(model.forward))
         named = named_arguments(model, args, kwargs)
         values, structure = pytree.tree_flatten((args, kwargs))
         paths, _ = pytree.tree_flatten_with_path(named)
@@ -60,6 +63,10 @@ class InputSignature:
     def check(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
         """Return the size of the batch.
 
+        Args:
+            args: positional arguments.
+            kwargs: keyword arguments, in the order of the captured ones.
+
         Raises:
             InputError: an argument is missing, or has another shape or dtype than the captured one.
         """
@@ -71,11 +78,11 @@ class InputSignature:
         batch: int | None = None
         for leaf, value in zip(self.leaves, values, strict=True):
             if isinstance(leaf, InputLeaf):
-                batch = _check_tensor(leaf, value, batch)
+                batch = _check_tensor(leaf, value, batch, fixed=self.fixed_batch)
             elif value is not leaf.value and value != leaf.value:
                 message = f"an argument was {leaf.value!r} when the model was captured, and is {value!r} now"
                 raise InputError(message, hint="convert the model again with the other value")
-        return 0 if batch is None else batch
+        return batch or self.fixed_batch or 0
 
     def example(self, batch: int = 2) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return random arguments of this form, the same at every call."""
@@ -86,7 +93,8 @@ class InputSignature:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data that ``from_json`` reads back."""
-        return {"structure": self.structure, "leaves": [_leaf_to_json(leaf) for leaf in self.leaves]}
+        leaves = [_leaf_to_json(leaf) for leaf in self.leaves]
+        return {"structure": self.structure, "leaves": leaves, "fixed_batch": self.fixed_batch}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> InputSignature:
@@ -100,10 +108,11 @@ class InputSignature:
         if pytree.treespec_loads(structure).num_leaves != len(leaves):
             message = "the structure of the inputs does not fit their number"
             raise ValueError(message)
-        return cls(leaves, structure)
+        fixed = data.get("fixed_batch")
+        return cls(leaves, structure, None if fixed is None else int(fixed))
 
 
-def _check_tensor(leaf: InputLeaf, value: Any, batch: int | None) -> int | None:
+def _check_tensor(leaf: InputLeaf, value: Any, batch: int | None, *, fixed: int | None) -> int | None:
     if not isinstance(value, Tensor):
         message = f"{leaf.name} must be a tensor, not {type(value).__name__}"
         raise InputError(message)
@@ -115,7 +124,10 @@ def _check_tensor(leaf: InputLeaf, value: Any, batch: int | None) -> int | None:
     )
     if not fits:
         message = f"{leaf.name} must have the shape {_words(leaf.shape)}, not {_words(tuple(value.shape))}"
-        raise InputError(message, hint="the model was captured with this size; convert it again with the other one")
+        hint = "the model was captured with this size; convert it again with the other one"
+        if fixed is not None:
+            hint = f"the model was exported for this size, {fixed} samples a call; export it with a dynamic batch"
+        raise InputError(message, hint=hint)
     if None not in leaf.shape:
         return batch
     size = value.shape[leaf.shape.index(None)]

@@ -26,9 +26,9 @@ class EngineOption(StrEnum):
 
 HELP = """Compile MODEL onto the hardware of SPEC, and show how each layer was mapped.
 
-MODEL is a timm name (resnet50), torchvision:NAME, pkg.module:factory, or
-a model that ships inside (asim:digits_resnet). A pattern, 'vit_*' or
-'torchvision:*', plans every model that it matches.
+MODEL is a timm name (resnet50), torchvision:NAME, pkg.module:factory, a
+model that ships inside (asim:digits_resnet), or a .pt2 file of torch.export.
+A pattern, 'vit_*' or 'torchvision:*', plans every model that it matches.
 SPEC is the name of a shipped spec (`asim-spec list`) or a path to YAML.
 
 Without -o everything runs and is reported, and nothing is written."""
@@ -110,7 +110,7 @@ def convert(
     if device == "meta" and not dry_run:
         message = "on --device meta a model has no values: it can be planned, not converted"
         raise UsageError(message, hint="add --dry-run, or leave out --device")
-    bulk = is_pattern(model)
+    bulk = is_pattern(model) and not model.endswith(".pt2")
     if bulk and (not dry_run or checkpoint is not None or report is not ReportFormat.TABLE):
         message = "several models can only be planned: with --dry-run, and without --checkpoint or --report"
         raise UsageError(message, hint="--results-file FILE keeps one row for each")

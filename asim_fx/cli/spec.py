@@ -97,7 +97,9 @@ def sites(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help="A timm name, torchvision:NAME, pkg.module:factory or asim:NAME.", show_default=False
+            metavar="MODEL",
+            help="A timm name, torchvision:NAME, asim:NAME, pkg.module:factory or FILE.pt2.",
+            show_default=False,
         ),
     ],
     name: Annotated[

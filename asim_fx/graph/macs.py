@@ -24,6 +24,7 @@ from asim_fx.graph.recurrence import RECURRENCE
 from asim_fx.graph.symbolic import Dim, hint, numel_hint, shape_of, value_of
 
 RECURRENT_LAYERS = frozenset({aten.lstm, aten.gru, aten.rnn_tanh, aten.rnn_relu})
+CONDITION = torch.ops.higher_order.cond
 RECURRENT_CELLS = frozenset({aten.lstm_cell, aten.gru_cell, aten.rnn_tanh_cell, aten.rnn_relu_cell})
 
 
@@ -48,9 +49,17 @@ def graph_macs(graph_module: GraphModule) -> int:
     total = 0
     for node in graph_module.graph.nodes:
         if node.op == "call_function":
-            total += node_macs(node)
-            total += sum(graph_macs(region) for region in _regions(graph_module, node))
+            total += node_macs(node) + region_macs(graph_module, node)
     return total
+
+
+def region_macs(graph_module: GraphModule, node: Node) -> int:
+    """Return the multiply-accumulates of the graphs that a call holds: of ``cond``, those of its larger branch.
+
+    Which branch runs depends on the input; the larger is what hardware must be able to do.
+    """
+    regions = [graph_macs(region) for region in _regions(graph_module, node)]
+    return max(regions, default=0) if node.target is CONDITION else sum(regions)
 
 
 def _regions(graph_module: GraphModule, node: Node) -> Iterator[GraphModule]:
@@ -211,6 +220,9 @@ _FORMULAS: dict[Any, Callable[[Node], int]] = {
     aten.baddbmm: _product(1),
     aten.einsum: _einsum,
     aten.scaled_dot_product_attention: _attention,
+    aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    aten._scaled_dot_product_flash_attention: _attention,
+    aten._scaled_dot_product_efficient_attention: _attention,
     aten.bilinear: _bilinear,
     **dict.fromkeys(RECURRENT_LAYERS, _recurrent),
     RECURRENCE: _recurrence,
@@ -269,16 +281,40 @@ class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.flops = 0
+        self._in_branch = False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is CONDITION:
+            return self._condition(*args)
+        if self._in_branch and func.overloadpacket not in flop_registry:
+            # Below a higher-order operation, what autograd would have taken apart arrives whole.
+            with self:
+                result = func.decompose(*args, **(kwargs or {}))
+            if result is not NotImplemented:
+                return result
         result = func(*args, **(kwargs or {}))
         if isinstance(func, torch._ops.HigherOrderOperator):
-            return result  # Control flow stays in float: what multiplies inside it is no site, and is not counted.
+            return result  # How often a loop runs is not known before; it stays in float, and is not counted.
         packet = func.overloadpacket
         if packet in _EXTRA_FLOPS:
             self.flops += _EXTRA_FLOPS[packet](*args)
         elif packet in flop_registry:
             self.flops += flop_registry[packet](*args, **(kwargs or {}), out_val=result)
+        return result
+
+    def _condition(self, chosen: Any, on_true: Any, on_false: Any, operands: Sequence[Any]) -> Any:
+        """Run the branch that is chosen, and count the larger of both."""
+        before, outer = self.flops, self._in_branch
+        self._in_branch = True
+        has_value = not (isinstance(chosen, Tensor) and chosen.is_meta)
+        taken, other = (on_true, on_false) if not has_value or chosen else (on_false, on_true)
+        with self:
+            result = taken(*operands)
+        taken_flops, self.flops = self.flops - before, before
+        with self, torch.random.fork_rng():
+            other(*operands)
+        self.flops = before + max(taken_flops, self.flops - before)
+        self._in_branch = outer
         return result
 
 

@@ -13,6 +13,8 @@ from asim_fx.graph.macs import RECURRENT_CELLS, RECURRENT_LAYERS
 from asim_fx.ir import annotation_of
 
 _FOLDED = re.compile(r"_folded(_\d+)?$")
+_PARAMETRIZED = re.compile(r"(^|\.)parametrizations\.(\w+)\..*$")
+"""``fc.parametrizations.weight.original0``: what torch computes ``fc.weight`` from."""
 _SUFFIX = re.compile(r"(^|[._])weight$")
 
 
@@ -56,7 +58,8 @@ def _from_weight(node: Node, dynamic: frozenset[Node]) -> str | None:
             while weight.op != "get_attr" and weight.all_input_nodes:
                 weight = weight.all_input_nodes[0]
             if weight.op == "get_attr" and not str(weight.target).endswith("folded_constant"):
-                return _SUFFIX.sub("", _FOLDED.sub("", str(weight.target)))
+                path = _PARAMETRIZED.sub(r"\1\2", _FOLDED.sub("", str(weight.target)))
+                return _SUFFIX.sub("", path)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,11 +15,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from asim_fx.capture.program import move_constants
 from asim_fx.errors import ModelError, UsageError
 from asim_fx.models.checkpoints import load_checkpoint
 from asim_fx.models.devices import resolve_device
+from asim_fx.models.exported import SUFFIX, build_exported, read_exported
 from asim_fx.models.factories import build_python
-from asim_fx.models.library import ImageSize, LibraryModel, ModelRequest, first_line, format_size
+from asim_fx.models.library import IMAGENET_CONFIG, ImageSize, LibraryModel, ModelRequest, first_line, format_size
 from asim_fx.models.source import ModelSource, SourceKind
 from asim_fx.models.valueless import build_without_values
 from asim_fx.models.zoo import TIMM_SCHEMES, build_asim, build_timm, build_torchvision
@@ -43,12 +46,14 @@ class BuiltModel:
         source: what builds it again, and how its images are prepared.
         input_shapes: shape of each tensor that it takes, for one sample, without the batch.
         listed: whether it takes a list of images, each of any size, instead of a batch of them.
+        example: positional and keyword arguments on its device, where shapes alone do not say what it takes.
     """
 
     model: nn.Module
     source: ModelSource
     input_shapes: tuple[tuple[int, ...], ...]
     listed: bool = False
+    example: tuple[tuple[Any, ...], dict[str, Any]] | None = None
 
 
 def build_model(
@@ -66,7 +71,7 @@ def build_model(
 
     Args:
         name: a timm name (``resnet50``, with or without ``timm:``), ``torchvision:NAME``, ``asim:NAME``,
-            which has its trained weights without being asked, or ``pkg.module:factory``.
+            which has its trained weights without being asked, ``pkg.module:factory``, or the path of a ``.pt2`` file.
         pretrained: download the library's own weights.
         checkpoint: file with weights, loaded last; see ``asim_fx.models.checkpoints``.
         num_classes: outputs of the classifier; the model's own number if left out.
@@ -89,6 +94,8 @@ def build_model(
     kwargs = dict(model_kwargs) if isinstance(model_kwargs, Mapping) else parse_model_kwargs(model_kwargs)
     kind, bare = parse_name(name)
     request = ModelRequest(bare, pretrained, num_classes, input_size, kwargs, has_checkpoint=checkpoint is not None)
+    if kind == "exported":
+        return _build_exported(request, target, checkpoint, seed)
     with _seeded(seed):
         built = build_without_values(lambda: _BUILDERS[kind](request)) if valueless else _BUILDERS[kind](request)
     model = built.model.eval()
@@ -110,6 +117,28 @@ def build_model(
     return BuiltModel(model.to(target), source, shapes, built.listed)
 
 
+def _build_exported(request: ModelRequest, target: torch.device, checkpoint: Path | None, seed: int) -> BuiltModel:
+    if target.type == META:
+        msg = f"{request.name} is read with its values, so it cannot be on the meta device"
+        raise UsageError(msg, hint="leave out --device meta")
+    with _seeded(seed):
+        file = build_exported(request, seed=seed)
+    if checkpoint is not None:
+        load_checkpoint(file.model, checkpoint)
+    move_constants(file.model, target)
+    size = file.input_size
+    source = ModelSource(
+        kind="exported",
+        name=request.name,
+        input_size=size,
+        data_config={} if size is None else fit_data_config(IMAGENET_CONFIG, size),
+        sha256=file.sha256,
+    )
+    example = torch.utils._pytree.tree_map_only(torch.Tensor, lambda leaf: leaf.to(target), (file.args, file.kwargs))
+    shapes = () if size is None else (size,)
+    return BuiltModel(file.model.to(target), source, shapes, example=example)
+
+
 def rebuild_model(source: ModelSource) -> nn.Module:
     """Build the architecture of a source again, in eval mode; its weights are arbitrary.
 
@@ -120,6 +149,8 @@ def rebuild_model(source: ModelSource) -> nn.Module:
     if "python" in (kind, source.kind):
         msg = f"{source.name} is Python code, which is never run because a file names it"
         raise ModelError(msg, hint="pass the model itself")
+    if kind == "exported":
+        return read_exported(Path(bare))
     request = ModelRequest(
         bare, num_classes=source.num_classes, input_size=source.input_size, kwargs=source.model_kwargs
     )
@@ -129,6 +160,8 @@ def rebuild_model(source: ModelSource) -> nn.Module:
 
 def parse_name(name: str) -> tuple[SourceKind, str]:
     """Return where a model's name says it comes from, and its name there."""
+    if name.endswith(SUFFIX):
+        return "exported", name
     prefix, colon, rest = name.partition(":")
     if not colon or prefix in TIMM_SCHEMES:
         return "timm", name
@@ -227,8 +260,17 @@ def _takes_shapes(model: nn.Module, shapes: Sequence[tuple[int, ...]]) -> bool:
     return True
 
 
+def _second_shell(model: nn.Module) -> nn.Module:
+    """Return a copy around the same parameters: what a pass leaves in a model, such as cached tables, stays there."""
+    try:
+        return copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
+    except Exception:  # what cannot be copied cannot be captured either, and is told so there
+        return model
+
+
 def _check_takes(model: nn.Module, shapes: Sequence[tuple[int, ...]], name: str, *, asked: bool) -> None:
     """Refuse a model that cannot take two samples of these shapes, before anything is captured."""
+    model = _second_shell(model)
     if not _takes_shapes(model, shapes):  # may be a limit of fake tensors: only a real pass can tell
         try:
             with torch.no_grad():

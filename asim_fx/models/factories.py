@@ -66,7 +66,7 @@ def _import(module_name: str, whole: str) -> ModuleType:
             msg = f"{module_name} cannot be imported: it needs {error.name}, which is not installed"
             raise ModelError(msg) from error
         msg = f"unknown model {whole!r}: there is no Python module {module_name!r}"
-        hint = "MODEL is a timm name, torchvision:NAME, asim:NAME or pkg.module:factory"
+        hint = "MODEL is a timm name, torchvision:NAME, asim:NAME pkg.module:factory or FILE.pt2"
         raise ModelError(msg, hint=hint) from error
     except Exception as error:  # whatever the user's module does when imported
         msg = f"{module_name} cannot be imported: {type(error).__name__}: {error}"

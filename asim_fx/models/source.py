@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-SourceKind = Literal["timm", "torchvision", "asim", "python"]
+SourceKind = Literal["timm", "torchvision", "asim", "python", "exported"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +15,14 @@ class ModelSource:
 
     Attributes:
         kind: who builds it. ``python`` is a factory that the user named; an artifact never names it again.
+            ``exported`` is a ``.pt2`` file, of which an artifact holds a copy.
         name: as a user would give it to a command (``resnet50``, ``torchvision:vit_b_32``, ``asim:digits_vit``).
         input_size: channels, height, width; None where the model is not for images.
         num_classes: given by the user, or None.
         model_kwargs: given by the user.
         data_config: how images are prepared, with the keys of ``timm.data.resolve_data_config``.
         aliases: ``@first_conv`` and ``@classifier`` -> qualified names, as the model's own configuration has them.
+        sha256: of the file, for ``exported``.
     """
 
     kind: SourceKind
@@ -30,6 +32,7 @@ class ModelSource:
     model_kwargs: Mapping[str, Any] = field(default_factory=dict)
     data_config: Mapping[str, Any] = field(default_factory=dict)
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sha256: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data that ``from_json`` reads back."""

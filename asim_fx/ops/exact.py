@@ -11,19 +11,21 @@ _SHORTEST_FLOAT32_RUN = 64
 """Below this many terms to a run, one float64 product is faster than many float32 ones."""
 
 
-def integer_matmul(left: Tensor, right: Tensor, largest_term: int) -> Tensor:
+def integer_matmul(left: Tensor, right: Tensor, largest_term: int, *, largest_sum: int | None = None) -> Tensor:
     """Return ``left @ right`` without any rounding.
 
     Args:
         left: float32 integers (g, m, k).
         right: float32 integers (g, k, n).
         largest_term: bound on the magnitude of one product of elements.
+        largest_sum: bound on the sum of the magnitudes of all terms, where one is known.
 
     Returns:
         float32 where every partial sum fits 24 bits, otherwise float64 (rounded once if the sum is beyond 2**53).
     """
     length = left.shape[-1]
-    if _float32_is_exact() and length * largest_term < _FLOAT32_EXACT:
+    whole = length * largest_term if largest_sum is None else largest_sum
+    if _float32_is_exact() and whole < _FLOAT32_EXACT:
         return torch.matmul(left, right)
     run = (_FLOAT32_EXACT - 1) // largest_term
     if _float32_is_exact() and run >= _SHORTEST_FLOAT32_RUN:

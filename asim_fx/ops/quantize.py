@@ -108,7 +108,8 @@ def _extremes(real: Tensor, operand: Operand, site: str, role: Role) -> Tensor:
     # Neither NaN nor infinity survives this difference as a number, so one look at the host is enough.
     if not bool(torch.isfinite(high * 0.5 - low * 0.5)):
         message = f"site {site}: the {role} holds NaN or infinity and cannot be quantised"
-        raise NumericsError(message, hint="look for an overflow in the layers before this one")
+        hint = "look for an overflow in the layers before this one"
+        raise NumericsError(message, hint=hint if role == "input" else "")
     return torch.maximum(high, -low) if operand.signed else high.clamp(min=0)
 
 

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from asim_fx.errors import SpecError, SpecIssue
+from asim_fx.errors import SpecError, SpecIssue, UsageError
 from asim_fx.spec.checks import spec_issues
 from asim_fx.spec.origin import SpecOrigin
 from asim_fx.spec.overrides import apply_overrides
@@ -31,9 +31,13 @@ def load_spec(source: str | os.PathLike[str] | HardwareSpec, overrides: Sequence
 
     Raises:
         SpecError: there is no such spec, or it is not valid; with every issue that was found.
+        UsageError: ``source`` is something else.
     """
     if isinstance(source, HardwareSpec):
         return _changed(source, overrides)
+    if not isinstance(source, (str, os.PathLike)):
+        message = f"a spec is a HardwareSpec, the name of a shipped one, or a path, not {type(source).__name__}"
+        raise UsageError(message)
     text, name = _read(source)
     return parse_spec(text, name, overrides)
 

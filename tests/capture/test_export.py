@@ -172,6 +172,7 @@ class Stateful(nn.Module):
         (Branching(), torch.zeros(2, 3), CaptureError, "data-dependent"),
         (FixedBatch(), torch.zeros(2, 3), CaptureError, "batch"),
         (Stateful(), torch.zeros(2, 3), CaptureError, "differs from the model"),
+        (nn.LazyLinear(2), torch.zeros(2, 3), CaptureError, "no shape before their first call: weight, bias"),
     ],
 )
 def test_failures_are_one_line(

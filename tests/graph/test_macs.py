@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asim_fx.capture import capture
-from asim_fx.graph.macs import count_eager_macs, einsum_labels, graph_macs
+from asim_fx.graph.macs import count_eager_macs, einsum_labels, graph_macs, run_and_count
 
 X = torch.zeros(2, 6, 8, 8)
 
@@ -96,9 +96,35 @@ def test_einsum_labels(equation: str, ranks: list[int], expected: list[str] | No
     assert einsum_labels(equation, ranks) == expected
 
 
-def test_what_multiplies_inside_control_flow_is_not_counted() -> None:
-    class Condition(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return torch.cond(x.sum() > 0, lambda x: x @ x, lambda x: x * 2, (x @ x,))
+class Condition(nn.Module):
+    """Squares a matrix, then by its sum multiplies it once more, twice more, or twice in a branch of a branch."""
 
-    assert count_eager_macs(Condition(), (torch.ones(4, 4),)) == 64
+    def __init__(self, *, nested: bool = False) -> None:
+        super().__init__()
+        self.twice = self.nested_twice if nested else self.plain_twice
+
+    def plain_twice(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x @ x, x)
+
+    def nested_twice(self, x: Tensor) -> Tensor:
+        return torch.cond(x.mean() > 0, lambda x: x @ x, lambda x: x @ x @ x, (x,))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cond(x.sum() > 0, self.twice, lambda x: x @ x, (x @ x,))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_of_two_branches_the_larger_is_counted_whichever_runs(nested: bool, sign: int) -> None:
+    x = torch.eye(4) * 2
+    x[0, 1] = sign * 100.0
+    model = Condition(nested=nested)
+    assert count_eager_macs(model, (x,)) == 3 * 64
+    program = torch.export.export(model, (x,))
+    assert graph_macs(program.module()) == 3 * 64
+
+
+def test_counting_a_branch_leaves_the_result_alone() -> None:
+    x = torch.full((4, 4), 0.5)
+    result, _ = run_and_count(Condition(), (x,))
+    assert torch.equal(result, Condition()(x))

@@ -250,6 +250,13 @@ def test_aliases_of_a_model_with_two_heads() -> None:
     assert find_aliases(model)["@classifier"] == ("head", "head_dist")
 
 
+def test_trying_an_image_size_leaves_nothing_in_the_model() -> None:
+    """This model keeps a table for the size that it saw last, as a buffer."""
+    model = build_model("convit_tiny", input_size=(3, 64, 64)).model
+    assert {type(buffer) for buffer in model.buffers()} == {torch.Tensor}
+    assert {tuple(buffer.shape) for name, buffer in model.named_buffers() if "rel_indices" in name} == {(1, 1, 1, 3)}
+
+
 @pytest.mark.parametrize("name", ["gpu", "tpu", "xla", "cuda:77", ""])
 def test_devices_that_are_not_there(name: str) -> None:
     with pytest.raises(AsimError, match="device"):

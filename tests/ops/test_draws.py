@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import torch
 
 from asim_fx.ir import BatchLayout
 from asim_fx.ops.draws import Seed, cell_words, output_counters, read_words
+from asim_fx.ops.normal import normal
 
 KEY = (1, 2)
 
@@ -56,3 +59,35 @@ def test_every_cell_has_its_own_word_and_none_of_a_read() -> None:
     assert torch.equal(cell_words(cells[7:9], 3, KEY), words[7:9, :3])
     reads = read_words(output_counters(cells, None, 1000, Seed(0)), range(8), KEY)
     assert not set(words.flatten().tolist()) & set(reads[0].tolist())
+
+
+def test_words_of_neighbouring_outputs_and_reads_are_normal_out_to_the_tails() -> None:
+    """Four million words: moments within 5 standard errors, counts beyond 3, 4 and 4.5 sigma within 5 Poisson deviations.
+
+    A false alarm has a probability of about 1e-5.
+    """
+    count = 2**19
+    words = read_words(output_counters(torch.arange(count), None, count, Seed(11)), range(8, 16), KEY)
+    drawn = normal(torch.stack([words[read] for read in range(8, 16)])).double()
+    assert abs(float(drawn.mean())) < 5 / drawn.numel() ** 0.5
+    assert abs(float(drawn.square().mean()) - 1) < 5 * (2 / drawn.numel()) ** 0.5
+    assert abs(float(drawn.pow(3).mean())) < 5 * (15 / drawn.numel()) ** 0.5
+    assert abs(float(drawn.pow(4).mean()) - 3) < 5 * (96 / drawn.numel()) ** 0.5
+    for sigmas in (3.0, 4.0, 4.5):
+        for side in (drawn, -drawn):
+            expected = drawn.numel() * NormalDist().cdf(-sigmas)
+            assert abs(int((side > sigmas).sum()) - expected) < 5 * expected**0.5 + 1
+    between_reads = (drawn @ drawn.T) / count - torch.eye(8)
+    assert between_reads.triu(1).abs().max() < 5 / count**0.5
+    neighbours = (drawn[:, 1:] @ drawn[:, :-1].T) / count
+    assert neighbours.abs().max() < 5.5 / count**0.5
+
+
+def test_the_halves_of_a_word_are_independent() -> None:
+    """The high half and the low half, and the low half of the next read: three correlations, 5 standard errors."""
+    count = 2**18
+    words = read_words(output_counters(torch.arange(count), None, count, Seed(4)), [2, 3], KEY)
+    high, low = ((words[2] >> 16).double() / 2**16 - 0.5, (words[2] & 0xFFFF).double() / 2**16 - 0.5)
+    following = (words[3] & 0xFFFF).double() / 2**16 - 0.5
+    for one, other in ((high, low), (low, following), (high, following)):
+        assert abs(float((one * other).mean())) * 12 < 5 / count**0.5

@@ -79,3 +79,18 @@ def test_samples_that_cannot_be_followed_are_noted() -> None:
     notes = " ".join(plans["fc"].notes)
     assert "noise depends on the batch" in notes
     assert "works as `dynamic`" in notes
+
+
+def test_one_note_says_how_many_scales_hang_on_the_batch() -> None:
+    def notes(scale: str) -> list[str]:
+        graph_module = captured(Attention(), TOKENS)
+        context = PassContext(
+            spec=spec_of(f"defaults: {{scale: {scale}}}\nrules: [{{match: {{name: out}}, target: float}}]\n")
+        )
+        Pipeline((*ANALYSIS_PIPELINE, resolve_rules)).run(graph_module, context)
+        check_support(graph_module, context)
+        return [text for _, text in context.log.notes]
+
+    [note] = notes("dynamic")
+    assert note.startswith("batch-dependent: 3 sites with `scale: dynamic`")  # qkv, qk and av; `out` is in float
+    assert notes("sample") == []

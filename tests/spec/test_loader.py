@@ -117,8 +117,8 @@ def test_byte_order_mark_is_fine(tmp_path: Path):
         ("# nothing\n", "chip.yaml:1: the document holds nothing; a hardware spec starts with `version: 1`"),
         (
             "- 1\n",
-            "chip.yaml:1: a hardware spec must be a mapping with version, name, description, macros, defaults or "
-            "rules, not a list",
+            "chip.yaml:1: a hardware spec must be a mapping with version, name, description, macros, defaults, rules "
+            "or engine, not a list",
         ),
         ("name: x\nmacros: {m: [}\n", None),
     ],

@@ -77,7 +77,7 @@ def build(model: str, options: ModelOptions) -> BuiltModel:
 
 def build_to_plan(model: str, options: ModelOptions) -> BuiltModel:
     """Build a model that only gets planned: without values where it is large and nothing was said about them."""
-    is_own = parse_name(model)[0] in ("python", "asim")
+    is_own = parse_name(model)[0] in ("python", "asim", "exported")
     if options.device is not None or options.pretrained or options.checkpoint is not None or is_own:
         return build(model, options)
     shapes = build(model, replace(options, device="meta"))
@@ -101,15 +101,23 @@ def _is_large(built: BuiltModel) -> bool:
 def example_inputs(built: BuiltModel, seed: int, batch: int = 2) -> tuple[Any, ...]:
     """Return random inputs, float32 (batch, C, H, W) where the model takes images, on the model's device.
 
-    A model that takes a list of images gets one with a single image, values in 0..1.
+    A model that takes a list of images gets one with a single image, values in 0..1; one from a file gets what it was
+    exported with.
     """
     import torch
 
+    if built.example is not None:
+        return built.example[0]
     generator = torch.Generator().manual_seed(seed)
     device = next((parameter.device for parameter in built.model.parameters()), torch.device("cpu"))
     if built.listed:
         return ([torch.rand(built.input_shapes[0], generator=generator).to(device)],)
     return tuple(torch.randn(batch, *shape, generator=generator).to(device) for shape in built.input_shapes)
+
+
+def _shown_name(built: BuiltModel) -> str:
+    """Return what the report calls a model: that of a file without its folder; empty for the source's own name."""
+    return Path(built.source.name).name if built.source.kind == "exported" else ""
 
 
 def plan_model(
@@ -127,6 +135,8 @@ def plan_model(
             built.model,
             document,
             example_inputs(built, options.seed),
+            None if built.example is None else built.example[1],
+            name=_shown_name(built),
             source=built.source,
             strict=conversion.strict,
             fold_batch_norm=conversion.fold_batch_norm,
@@ -150,6 +160,8 @@ def convert_model(
             built.model,
             document,
             example_inputs(built, options.seed),
+            None if built.example is None else built.example[1],
+            name=_shown_name(built),
             source=built.source,
             strict=conversion.strict,
             fold_batch_norm=conversion.fold_batch_norm,

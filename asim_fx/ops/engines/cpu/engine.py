@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.draws import Seed
 from asim_fx.ops.engines import plain
-from asim_fx.ops.engines.cpu.packing import packed
+from asim_fx.ops.engines.cpu.packing import gathered, packed
 from asim_fx.ops.engines.cpu.plan import Plan, not_covered, plan_of
 from asim_fx.ops.engines.cpu.reading import LANES, MEAN, MEDIAN, MODE, read_lanes
 from asim_fx.ops.parallel import for_each, threads_for
@@ -44,7 +45,7 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed) -> Tensor:
     """
     if not_covered(config):
         return plain.simulate(reduction, config, seed)
-    result = plain.exact_sums(reduction, config)
+    result = plain.exact_sums(replace(reduction, streamed=partial(_vectors, reduction)), config)
     if not schedule(config).parts or reduction.numel == 0 or reduction.length == 0:
         return result
     plan = plan_of(config)
@@ -123,6 +124,18 @@ def _read(
             used,
             result,
         )
+
+
+def _vectors(reduction: Reduction, block: Block) -> Tensor:
+    """Return what ``reduction.streamed`` does; patches of a convolution are fetched faster than torch lays them out."""
+    offsets = reduction.gather.offsets
+    if int(offsets[-1]) == reduction.length - 1:
+        return reduction.streamed(block)  # Contiguous: nothing is copied.
+    starts = reduction.gather.starts_of(block)
+    vectors = torch.empty((*starts.shape, reduction.length))
+    flat = starts.flatten().numpy()
+    gathered(reduction.gather.source.numpy(), flat, offsets.numpy(), vectors.view(-1, reduction.length).numpy())
+    return vectors
 
 
 def _places(reduction: Reduction, block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -70,3 +70,14 @@ def _pack(
                         chosen = (eights[word * 4 + eight] >> shift) & ones
                         packed_rows |= ((chosen * gather) >> np.uint64(56)) << np.uint64(8 * eight)
                     words[vector, tile, bit, word] = np.uint32(packed_rows)
+
+
+@compiled
+def gathered(
+    source: NDArray[np.float32], starts: NDArray[np.int64], offsets: NDArray[np.int64], vectors: NDArray[np.float32]
+) -> None:
+    """Write the vectors (count, K) themselves; arguments as in ``packed``."""
+    for vector in range(starts.shape[0]):
+        start = starts[vector]
+        for row in range(offsets.shape[0]):
+            vectors[vector, row] = source[start + offsets[row]]

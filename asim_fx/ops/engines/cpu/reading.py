@@ -1,4 +1,4 @@
-"""The kernel: count, draw, convert and add up, for 64 outputs side by side.
+"""The kernel: count, draw, convert and add up, for 128 outputs side by side.
 
 One operand's vectors are the lanes, the other's are taken one after the other. Which is which does not matter to the
 result; the caller takes whatever fills the lanes best.
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from asim_fx.ops.engines.cpu.compiled import compiled, left, ones_in, right
 from asim_fx.ops.engines.cpu.words import count_outputs, philox_block
 
-LANES = 64
+LANES = 128
 
 # Columns of the cell array, one row for each cell that is read, in the order of their reads.
 FIRST_TERM, END_TERM, PLACE, SUM, FIRST_READ, READS, TABLE = range(7)
