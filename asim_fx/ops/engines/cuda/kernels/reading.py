@@ -88,6 +88,9 @@ def read_tiles(
         LONG: whether sums need 64 bits.
         WIDE: whether row-major indices or sample numbers need more than 31 bits.
         BRANCHES: whether a thread can decide on its own (not in Triton's interpreter).
+        BLOCK_K: rows taken at a time.
+        BLOCK_N: stored vectors of a program.
+        BLOCK_M: streamed vectors of a program.
     """
     blocks_n = tl.cdiv(outputs, BLOCK_N)
     blocks_m = tl.cdiv(vectors, BLOCK_M)
