@@ -15,7 +15,7 @@ _VECTORS = 32
 """Vectors that one program packs."""
 _NARROWEST = 32
 """Rows that a tensor core takes at a time."""
-_WIDEST = 128
+_WIDEST = 256
 """Rows that a kernel takes at a time."""
 
 

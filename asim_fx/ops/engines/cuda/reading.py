@@ -13,7 +13,7 @@ from torch import Tensor
 from asim_fx.ops.config import OpConfig, ReadEffects
 from asim_fx.ops.draws import READS_PER_BLOCK, Seed
 from asim_fx.ops.engines.cpu.tables import read_table
-from asim_fx.ops.engines.cuda.kernels.reading import read_tiles
+from asim_fx.ops.engines.cuda.blocks import block_shape, block_width
 from asim_fx.ops.engines.cuda.packing import rows_at_once
 from asim_fx.ops.engines.cuda.plan import Pass
 from asim_fx.ops.reduction import Reduction
@@ -82,9 +82,9 @@ def read_pass(streamed: Tensor, stored: Tensor, part: Pass, reads_of_tile: int, 
     work = _work_of(part, tiles, (streamed_planes, stored_planes), reads_of_tile, compared, str(device))
     entries, low_cuts = _table(part.effects, part.full_scale, part.noisy, str(device))
     table = part.table
-    block = _Shape.of(vectors, outputs)
-    grid = (groups * triton.cdiv(vectors, block.vectors) * triton.cdiv(outputs, block.outputs),)
-    read_tiles[grid](
+    width = block_width(outputs)
+    kernel, fixed = block_shape(width, vectors, device)
+    kernel[lambda meta: (groups * triton.cdiv(vectors, meta["BLOCK_M"]) * triton.cdiv(outputs, width),)](
         streamed,
         stored,
         work.run_starts,
@@ -112,9 +112,8 @@ def read_pass(streamed: Tensor, stored: Tensor, part: Pass, reads_of_tile: int, 
         WIDE=draws.wide,
         BRANCHES=device.type != "cpu",
         BLOCK_K=rows_at_once(rows),
-        BLOCK_N=block.outputs,
-        BLOCK_M=block.vectors,
-        num_warps=block.warps,
+        BLOCK_N=width,
+        **fixed,
     )
     return sums
 
@@ -142,21 +141,6 @@ def _work_of(part: Pass, tiles: int, planes: tuple[int, int], reads_of_tile: int
     runs.append((len(reads), 0))
     run_starts, listed = (torch.tensor(rows, dtype=torch.int32, device=device) for rows in (runs, reads))
     return _Work(run_starts, listed)
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """Outputs that one program computes: with 8 to a thread, sums, words and counters stay in registers."""
-
-    vectors: int
-    outputs: int
-    warps: int
-
-    @staticmethod
-    def of(vectors: int, outputs: int) -> _Shape:
-        wide = min(64, max(16, triton.next_power_of_2(outputs)))
-        high = min(4096 // wide, max(16, triton.next_power_of_2(vectors)))
-        return _Shape(high, wide, max(1, min(16, high * wide // 256)))
 
 
 @lru_cache(maxsize=64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
@@ -17,6 +17,26 @@ def differ(case: Case, plain_case: Case) -> tuple[int, int]:
     """Return (outputs, outputs that differ) between the CUDA engine and the plain one."""
     expected, found = plain_sums(plain_case), cuda_sums(case)
     return expected.numel(), int((expected.view(torch.int64) != found.view(torch.int64)).sum())
+
+
+def shapes_timed(case: Case) -> tuple[int, bool]:
+    """Run a case with the tuned kernel, interpreted; return (shapes that were timed, whether all bits are the same)."""
+    from asim_fx.ops.engines.cuda import blocks, reading
+
+    timed = []
+
+    def timer(run: Callable[[], None], quantiles: Sequence[float]) -> list[float]:
+        run()
+        timed.append(float(len(timed)))
+        return timed[-1:] * 3
+
+    kernel = blocks.tuned(timer)
+    before, reading.block_shape = reading.block_shape, lambda *_: (kernel, {})
+    try:
+        same = torch.equal(plain_sums(case), cuda_sums(case))
+        return len(timed), same
+    finally:
+        reading.block_shape = before
 
 
 def _start() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from asim_fx.ops.engines.cuda.plan import not_covered
 from tests.ops.configs import make_config
 from tests.ops.engines.cuda.cases import Case, build, cuda_sums, plain_sums
-from tests.ops.engines.cuda.interpreter import differ, interpreter
+from tests.ops.engines.cuda.interpreter import differ, interpreter, shapes_timed
 
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
 
@@ -54,9 +55,14 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def compare() -> Iterator[Compare]:
+def interpreted() -> Iterator[ProcessPoolExecutor]:
     with interpreter() as pool:
-        yield lambda case, plain_case: pool.submit(differ, case, plain_case).result()
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def compare(interpreted: ProcessPoolExecutor) -> Compare:
+    return lambda case, plain_case: interpreted.submit(differ, case, plain_case).result()
 
 
 @needs_triton
@@ -100,7 +106,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @needs_triton
-@settings(max_examples=12)
+@settings(max_examples=25)
 @given(cases())
 def test_any_interpreted_operation_gives_the_plain_engines_bits(compare: Compare, case: Case) -> None:
     assert compare(case, case)[1] == 0
@@ -111,6 +117,13 @@ def test_the_comparison_tells_samples_apart(compare: Compare) -> None:
     case = CASES["noise"]
     outputs, different = compare(case, replace(case, first_sample=1))
     assert different > outputs / 2
+
+
+@needs_triton
+def test_every_shape_that_is_timed_gives_the_same_bits(interpreted: ProcessPoolExecutor) -> None:
+    timed, same = interpreted.submit(shapes_timed, Case("linear", (3, 9, 2), NOISE)).result()
+    assert timed == 4
+    assert same
 
 
 @pytest.mark.cuda
