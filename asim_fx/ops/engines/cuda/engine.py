@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -18,6 +20,7 @@ from asim_fx.ops.schedule import Schedule, schedule
 
 WORKING_BYTES = 512 * 2**20
 """About what the planes and sums of one block of vectors take."""
+_LEAST_CAPABILITY = (8, 0)
 
 
 def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_bytes: int = WORKING_BYTES) -> Tensor:
@@ -26,7 +29,7 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_byte
     Raises:
         UsageError: the fields of the configuration contradict each other.
     """
-    if not_covered(config):
+    if not_covered(config) or _without_kernel(reduction.stored.device):
         return plain.simulate(reduction, config, seed, working_bytes=working_bytes)
     work = schedule(config)
     result = plain.exact_sums(reduction, config)
@@ -47,6 +50,22 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_byte
                 result, reduction, block, _totals(streamed, stored, plan, draws, _flat(reduction, block, device)), plan
             )
     return result
+
+
+@cache
+def _without_kernel(device: torch.device) -> bool:
+    """Return whether a device cannot run the kernel, and say so once."""
+    if device.type != "cuda":
+        return False  # Triton's interpreter.
+    if torch.version.cuda is None:
+        lacking = "is not from NVIDIA"
+    elif torch.cuda.get_device_capability(device) < _LEAST_CAPABILITY:
+        lacking = "has no tensor cores for 8-bit integers that Triton uses (compute capability 8.0, Ampere)"
+    else:
+        return False
+    name = torch.cuda.get_device_name(device)
+    warnings.warn(f"{name} {lacking}: the plain engine in torch runs, many times slower", stacklevel=3)
+    return True
 
 
 def _totals(streamed: Tensor, stored: Tensor, plan: Plan, draws: Draws, flat: Tensor) -> list[Tensor]:

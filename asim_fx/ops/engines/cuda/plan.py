@@ -12,7 +12,7 @@ from asim_fx.ops.schedule import ReadPart, Schedule, full_scale, schedule
 
 WIDEST_PLANE = 7
 """Bits of a streamed plane: its values are signed bytes to the tensor cores."""
-MOST_COMPARED = 16
+MOST_COMPARED = 9
 """Reads of a cell that are all in registers where they are compared with one another (mode and median)."""
 _INT32 = 2**31
 

@@ -142,7 +142,7 @@ def test_the_compiled_kernel_gives_the_plain_engines_bits(name: str) -> None:
         ({**NOISE, "cell_variation_percent": 1.0}, "cells vary"),
         ({"random_percent_fs": 1.0}, "the converter is ideal"),
         ({**NOISE, "input_bits": 9, "encoding": 8}, "input_encoding of more than 7 bits"),
-        ({**NOISE, "votes": (9, 17, "mode")}, "vote: mode of more than 16 samples"),
+        ({**NOISE, "votes": (9, 10, "mode")}, "vote: mode of more than 9 samples"),
         ({"adc_bits": 12, "random_percent_fs": 1.0}, "too many for a table"),
         ({"adc_bits": 4, "rows": 70_000}, "MAC values are too many"),
         ({**NOISE, "rows": 10, "step": 11}, "a row tile is longer than the array"),

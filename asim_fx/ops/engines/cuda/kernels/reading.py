@@ -151,12 +151,11 @@ def read_tiles(
                     codes = ()
                     for again in tl.static_range(VOTES):
                         number = eighth + again
-                        if number >> 3 > 0:
-                            later = block + (number >> 3).to(tl.uint32)
-                            v0, v1, v2, v3 = philox_block(element, sample, later, high, k0, k1)
-                        else:
-                            later, v0, v1, v2, v3 = block, w0, w1, w2, w3
-                        half = half_of(v0, v1, v2, v3, number & 7)
+                        half = half_of(w0, w1, w2, w3, number & 7)
+                        for more in tl.static_range(1, (VOTES + 6) // 8 + 1):
+                            v0, v1, v2, v3 = philox_block(element, sample, block + more, high, k0, k1)
+                            half = tl.where(number >> 3 == more, half_of(v0, v1, v2, v3, number & 7), half)
+                        later = block + (number >> 3).to(tl.uint32)
                         drawn = draw(
                             entries,
                             low_cuts,
