@@ -101,7 +101,7 @@ def test_resume(capsys, artifact: Path, tmp_path: Path) -> None:
     [
         (("--resume",), "--results-file"),
         (("--results-file", "r.jsonl", "--resume", "--overwrite"), "exclude each other"),
-        (("--model", "resnet18"), "pkg.module:factory"),
+        (("--model", "resnet18"), "leave out --model"),
         (("--device", "cuda:99"), "cuda:99"),
         (("--split", "holdout"), "holdout"),
     ],
