@@ -22,7 +22,8 @@ from asim_fx.graph.macs import region_macs
 from asim_fx.ir import OpSite, SitePlan, Target, annotate, iter_plans, iter_sites
 from asim_fx.models import ModelSource, find_aliases
 from asim_fx.ops.engines.choice import describe
-from asim_fx.ops.engines.cpu.plan import not_covered
+from asim_fx.ops.engines.cpu import plan as cpu_plan
+from asim_fx.ops.engines.cuda import plan as cuda_plan
 from asim_fx.passes import ANALYSIS_PIPELINE, LOWERING_PIPELINE, MAPPING_PIPELINE
 from asim_fx.passes.lower_sites import op_config
 from asim_fx.passlog import UncapturedOp
@@ -157,9 +158,10 @@ def convert(
 
 
 def _engine(spec: HardwareSpec, parts: Sequence[PlannedPart]) -> str:
-    """Say what computes the simulation on a CPU, and which sites it leaves to the plain engine."""
+    """Say what computes the simulation on a CPU, or what was chosen, and which sites it leaves to the plain engine."""
     text = describe(spec.engine)
-    if not text.startswith("cpu"):
+    not_covered = {"cpu": cpu_plan.not_covered, "cuda": cuda_plan.not_covered}.get(text.partition(" ")[0])
+    if not_covered is None:
         return text
     plans = [plan for part in parts for _, plan in iter_plans(part.graph_module.graph) if plan.target is Target.ANALOG]
     reasons = Counter(reason for plan in plans if (reason := not_covered(op_config(plan, spec))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -83,19 +84,25 @@ class SpecIssue:
         return f"{self.where}: {field}{self.message}"
 
 
-_MOST_SHOWN = 10
+_MOST_ALIKE = 10
 
 
 class SpecError(UsageError):
-    """A hardware spec is not valid. Holds every issue that was found; its message shows the first ones."""
+    """A hardware spec is not valid. Holds every issue that was found, not just the first."""
 
     def __init__(self, issues: Sequence[SpecIssue], *, hint: str = "") -> None:
         self.issues = tuple(issues)
-        lines = list(dict.fromkeys(map(str, self.issues)))
-        if len(lines) > _MOST_SHOWN:
-            lines = [*lines[:_MOST_SHOWN], f"and {len(lines) - _MOST_SHOWN} more"]
-        elif len(lines) > 1:
-            lines.append(f"{len(lines)} errors")
+        seen: Counter[str] = Counter()
+        lines = []
+        for issue in self.issues:
+            seen[issue.message] += 1
+            if seen[issue.message] <= _MOST_ALIKE:
+                lines.append(str(issue))
+        alike = sum(max(0, times - _MOST_ALIKE) for times in seen.values())
+        if alike:
+            lines.append(f"and {alike} more of the same")
+        if len(self.issues) > 1:
+            lines.append(f"{len(self.issues)} errors")
         super().__init__("\n".join(lines), hint=hint)
 
 

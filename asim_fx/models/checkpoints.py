@@ -85,15 +85,15 @@ def _read_torch(path: Path) -> Any:
 
     import torch
 
+    if not _may_be_torch(path):
+        msg = f"{path} is damaged or not a checkpoint: it is neither a torch file nor safetensors"
+        raise CheckpointError(msg)
     try:
         # timm's train.py keeps its arguments in a Namespace, which holds attributes and runs nothing.
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the pickle protocol: what matters is raised
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if not _may_be_torch(path):
-            msg = f"{path} is no checkpoint: neither a torch file nor safetensors"
-            raise CheckpointError(msg) from error
         if "Unsupported" in str(error) or "global" in str(error).lower():
             msg = f"{path} holds Python objects, which are refused: reading them could run code"
             hint = "save only the tensors: safetensors.torch.save_file(model.state_dict(), FILE)"

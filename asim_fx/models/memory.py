@@ -41,9 +41,8 @@ def refuse_too_large(error: BaseException, shape: Sequence[int]) -> None:
     while cause is not None:
         if isinstance(cause, MemoryError | torch.OutOfMemoryError) or any(mark in str(cause) for mark in _MARKS):
             size = "x".join(map(str, shape))
-            gigabytes = prod(shape) * _BYTES / 1e9
-            msg = f"not enough memory for an input of {size} ({gigabytes:,.3g} GB, and what is made of it)"
-            raise ModelError(
-                msg, hint="give a smaller --input-size, or plan it with --dry-run --device meta"
-            ) from error
+            gigabytes = f"{prod(shape) * _BYTES / 1e9:,.3g} GB"
+            msg = f"not enough memory for an input of {size} ({gigabytes}, and what is made of it)"
+            hint = "give a smaller --input-size, or only plan: --dry-run --device meta"
+            raise ModelError(msg, hint=hint) from error
         cause = cause.__cause__

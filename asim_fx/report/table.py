@@ -94,7 +94,7 @@ def sites_table(report: MappingReport, width: int) -> RenderableType:
         column("bit plan", 8, lambda row: bit_plan(row.reads_per_cell)),
         column("decided by", 10, lambda row: shorten(printable(row.decided_by), _ORIGIN_WIDTH)),
         column("ADC reads", 1, lambda row: _or_dash(row, count(row.reads)), count(totals.get("reads")), right=True),
-        column("energy", 6, _energy, quantity(totals.get("energy_j"), "J"), right=True),
+        column("energy", 4, _energy, quantity(totals.get("energy_j"), "J"), right=True),
         column("latency", 12, _latency, quantity(totals.get("latency_s"), "s"), right=True),
         column("area", 13, lambda row: _or_dash(row, area(row.area_mm2)), area(totals.get("area_mm2")), right=True),
     ]

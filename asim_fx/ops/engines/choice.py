@@ -45,7 +45,7 @@ def engine_for(choice: EngineChoice, device: str) -> Simulate:
         case "cpu":
             from asim_fx.ops.engines.cpu.engine import simulate as engine
         case "cuda":
-            from asim_fx.ops.engines.cuda import simulate as engine  # type: ignore[import-not-found, no-redef]
+            from asim_fx.ops.engines.cuda.engine import simulate as engine
         case _:
             if choice == "auto" and device == "cpu":
                 _notice_once(NO_NUMBA)
@@ -90,7 +90,7 @@ def _lacking(name: str) -> str:
     if name == "cpu":
         return "" if has_numba() else "numba is not installed"
     if name == "cuda":
-        return "" if util.find_spec("asim_fx.ops.engines.cuda") else "there is no CUDA engine in this version"
+        return "" if util.find_spec("triton") else "Triton is not installed"
     return f"there is no engine for {name}"
 
 

@@ -1,0 +1,1 @@
+"""The fast engine for CUDA devices: tile sums on tensor cores, converted where they come out, in Triton."""
