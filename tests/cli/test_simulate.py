@@ -66,6 +66,16 @@ def test_the_table(capsys, artifact: Path) -> None:
     assert max(map(len, result.out.splitlines())) <= 80
 
 
+def test_dies_are_shown(capsys, artifact: Path) -> None:
+    result = run(capsys, "asim-simulate", artifact, *DIGITS, "--dies", 2)
+    assert result.code == 0, result.err
+    assert "top-1 % over 2 dies: mean" in result.out
+    assert "worst" in result.out
+    data = json.loads(run(capsys, "asim-simulate", artifact, *DIGITS, "--dies", 2, "--json").out)
+    assert data["variants"][-1]["over_dies"]["dies"] == 2
+    assert run(capsys, "asim-simulate", artifact, *DIGITS, "--dies", 0).code == 2
+
+
 def test_json_is_all_that_stdout_holds(capsys, artifact: Path) -> None:
     result = run(capsys, "asim-simulate", artifact, *DIGITS, "--json")
     value = json.loads(result.out)

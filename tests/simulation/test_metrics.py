@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asim_fx.simulation.metrics import estimate_over_images, estimate_over_seeds, student_t95
+from asim_fx.simulation.metrics import estimate_over_images, estimate_over_seeds, spread_over_dies, student_t95
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,12 @@ def test_interval_over_seeds_holds_the_mean_and_stays_on_the_scale(shares: list[
     estimate = estimate_over_seeds(shares)
     assert 0 <= estimate.low <= estimate.mean + 1e-9
     assert estimate.mean - 1e-9 <= estimate.high <= 100
+
+
+def test_spread_over_dies_by_hand() -> None:
+    spread = spread_over_dies([90.0, 70.0, 80.0])
+    assert (spread.dies, spread.mean, spread.worst, spread.median) == (3, 80.0, 70.0, 80.0)
+    assert spread.percentile_5 == pytest.approx(71.0)  # a tenth of the way from 70 to 80
+    assert spread.percentile_95 == pytest.approx(89.0)
+    alone = spread_over_dies([50.0])
+    assert (alone.worst, alone.percentile_5, alone.percentile_95) == (50.0, 50.0, 50.0)

@@ -63,6 +63,33 @@ def lines(path: Path) -> list[BatchResult]:
     return [BatchResult(**json.loads(line)) for line in path.read_text().splitlines()[1:]]
 
 
+def test_dies_spread_and_resume(small_net: nn.Module, images: Tensor, pictures: Pictures, tmp_path: Path) -> None:
+    spec = asim_fx.load_spec(
+        "generic-255x8b", ["macros.m.adc.offset_sigma_lsb=40", "macros.m.noise.random_percent_fs=1"]
+    )
+    chip = asim_fx.convert(small_net, spec, images)
+    file = tmp_path / "runs.jsonl"
+    whole = simulate(chip, source(pictures), seeds=(0, 1), dies=3, results_file=file).variants[-1]
+    spread = whole.over_dies
+    assert spread is not None
+    assert spread.dies == len(spread.of_die) == 3
+    assert spread.mean == pytest.approx(whole.top1.mean)
+    assert spread.worst == min(spread.of_die) <= spread.percentile_5 <= spread.median <= spread.percentile_95
+    assert len(set(spread.of_die)) > 1
+    assert whole.top1.interval == "3 dies, Student t"
+    hardware = [line for line in lines(file) if line.variant == "hardware"]
+    assert {(line.die, line.seed) for line in hardware} == {(die, seed) for die in range(3) for seed in range(2)}
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:5]))
+    again = simulate(chip, source(pictures), seeds=(0, 1), dies=3, results_file=file, resume=True).variants[-1]
+    assert again.over_dies == spread
+    alone = simulate(chip, source(pictures), seeds=(0,), dies=1).variants[-1]
+    assert alone.top1.interval == "10 images, Wilson"
+    assert alone.over_dies is not None
+    assert simulate(chip, source(pictures)).variants[-1].over_dies is None
+    with pytest.raises(UsageError, match="at least one die"):
+        simulate(chip, source(pictures), dies=0)
+
+
 def test_the_variants_and_what_they_count(converted: ConvertedModel, pictures: Pictures) -> None:
     result = simulate(converted, source(pictures), seeds=(0, 1, 2), baseline=True)
     exact, integer, hardware = result.variants
