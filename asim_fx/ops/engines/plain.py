@@ -99,13 +99,13 @@ def _largest_column(right: Tensor) -> int:
     return int(right.abs().sum(dim=-2, dtype=torch.float64).max()) if right.numel() else 0
 
 
-def exact_sums(reduction: Reduction, config: OpConfig) -> Tensor:
+def exact_sums(reduction: Reduction, config: OpConfig, *, working_bytes: int = WORKING_BYTES) -> Tensor:
     """Return the exact part of an operation alone, as ``simulate`` returns the whole: float64, flat, row-major."""
     work = schedule(config)
     if not work.exact:
         constant = lowest_part(config, reduction.length)
         return torch.full((reduction.numel,), constant, dtype=torch.float64, device=reduction.stored.device)
-    return _simulate(reduction, config, replace(work, parts=(), noisy=False), Seed(0), WORKING_BYTES)
+    return _simulate(reduction, config, replace(work, parts=(), noisy=False), Seed(0), working_bytes)
 
 
 @dataclass(slots=True)

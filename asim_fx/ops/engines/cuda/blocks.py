@@ -23,7 +23,8 @@ _KIND = ["BLOCK_N", "ROWS", "COLUMN_BITS", "VOTES"]
 
 def block_width(outputs: int) -> int:
     """Return how many stored vectors a program takes."""
-    return min(_WIDEST, max(_NARROWEST, triton.next_power_of_2(outputs)))
+    width: int = triton.next_power_of_2(outputs)
+    return min(_WIDEST, max(_NARROWEST, width))
 
 
 def block_shape(width: int, vectors: int, device: torch.device) -> tuple[Any, dict[str, int]]:

@@ -31,11 +31,18 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_byte
     """
     if not_covered(config) or _without_kernel(reduction.stored.device):
         return plain.simulate(reduction, config, seed, working_bytes=working_bytes)
-    work = schedule(config)
-    result = plain.exact_sums(reduction, config)
-    if not work.parts or reduction.numel == 0 or reduction.length == 0:
+    result = plain.exact_sums(reduction, config, working_bytes=working_bytes)
+    if not schedule(config).parts or reduction.numel == 0 or reduction.length == 0:
         return result
-    plan = plan_of(config)
+    # Triton launches on the current device.
+    with torch.cuda.device_of(result):  # type: ignore[no-untyped-call]
+        _add_reads(result, reduction, config, seed, working_bytes)
+    return result
+
+
+def _add_reads(result: Tensor, reduction: Reduction, config: OpConfig, seed: Seed, working_bytes: int) -> None:
+    """Add everything that is read to the exact sums of an operation."""
+    plan, work = plan_of(config), schedule(config)
     device = reduction.stored.device
     gather = _on_device(reduction.gather, device)
     streamed_facts, stored_facts = plane_facts(work.streamed, device), plane_facts(work.stored, device)
@@ -46,10 +53,8 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_byte
         stored = pack_planes(*_stored_rows(reduction, groups), stored_facts, step)
         for block in parts:
             streamed = pack_planes(gather.source, gather.starts_of(block), gather.offsets, streamed_facts, step)
-            _add(
-                result, reduction, block, _totals(streamed, stored, plan, draws, _flat(reduction, block, device)), plan
-            )
-    return result
+            totals = _totals(streamed, stored, plan, draws, _flat(reduction, block, device))
+            _add(result, reduction, block, totals, plan)
 
 
 @cache
