@@ -2,6 +2,7 @@
 
     manifest.json       what it is, from what, with which versions; SHA-256 of every other file
     hwspec.yaml         the spec as the user wrote it
+    measured-N.csv      the measured files that it names, if any
     model.safetensors   the weights of the converted graph
     program.pt2         the model itself, for one that came from such a file; without the pickles of the original
     report.json         the mapping, site by site, with where each setting came from
@@ -28,11 +29,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from asim_fx.capture import InputSignature
+from asim_fx.capture import InputSignature, module_of
 from asim_fx.conversion import convert, versions
 from asim_fx.converted import ConvertedModel
-from asim_fx.errors import ArtifactError, OutputError, SpecError
+from asim_fx.errors import ArtifactError, AsimError, OutputError, SpecError
 from asim_fx.fingerprint import fingerprint
+from asim_fx.likeness import weight_differences
 from asim_fx.models import ModelSource
 from asim_fx.models.exported import file_hash
 from asim_fx.models.pt2 import clean_archive
@@ -99,7 +101,8 @@ def load(directory: str | os.PathLike[str], model: nn.Module | ExportedProgram |
             source = replace(source, name=str(program), sha256=file_hash(program))
         check_structure(manifest["inputs"]["structure"], "structure of the inputs")
         signature = InputSignature.from_json(manifest["inputs"])
-        spec = load_spec(folder / SPEC, manifest["overrides"])
+        measured = dict(manifest["measured"])
+        spec = load_spec(folder / SPEC, manifest["overrides"], read_file=lambda path: _measured(folder, measured[path]))
         strict, fold_batch_norm = bool(manifest["strict"]), bool(manifest["fold_batch_norm"])
         name, seed, expected = str(manifest["name"]), int(manifest["seed"]), str(manifest["fingerprint"])
         saved_versions = dict(manifest["versions"])
@@ -107,18 +110,26 @@ def load(directory: str | os.PathLike[str], model: nn.Module | ExportedProgram |
         message = f"{folder / MANIFEST} is not a manifest of format {FORMAT}: {error!r}"
         raise ArtifactError(message) from error
     args, kwargs = signature.example()
-    converted = convert(
-        _original(source, model),
-        spec,
-        args,
-        kwargs,
-        name=name,
-        source=source,
-        strict=strict,
-        fold_batch_norm=fold_batch_norm,
-        seed=seed,
-    )
+    original = _original(source, model)
+    try:
+        converted = convert(
+            original,
+            spec,
+            args,
+            kwargs,
+            name=name,
+            source=source,
+            strict=strict,
+            fold_batch_norm=fold_batch_norm,
+            seed=seed,
+        )
+    except AsimError as error:
+        if model is not None:
+            _refuse_other_model(folder, original, error)
+        raise
     if fingerprint(converted.graph_modules) != expected:
+        if model is not None:
+            _refuse_other_model(folder, original)
         message = f"{folder} was made from another model, or captured differently by other versions"
         raise ArtifactError(message, hint=_compare_versions(saved_versions))
     try:
@@ -133,6 +144,9 @@ def _write(converted: ConvertedModel, folder: Path) -> None:
     recipe = converted.recipe
     text, overrides = _spec_text(recipe.spec)
     (folder / SPEC).write_text(text, encoding="utf-8")
+    measured = {path: f"measured-{number}.csv" for number, path in enumerate(recipe.spec.files)}
+    for path, name in measured.items():
+        (folder / name).write_bytes(recipe.spec.files[path].text.encode("utf-8"))
     (folder / REPORT).write_text(render(converted.report, "json"), encoding="utf-8")
     (folder / PAGE).write_text(render(converted.report, "html"), encoding="utf-8")
     save_file(_separate_tensors(converted.body), folder / WEIGHTS)
@@ -143,6 +157,7 @@ def _write(converted: ConvertedModel, folder: Path) -> None:
         "source": None if source is None else source.to_json(),
         "inputs": converted.signature.to_json(),
         "overrides": list(overrides),
+        "measured": measured,
         "strict": recipe.strict,
         "fold_batch_norm": recipe.fold_batch_norm,
         "seed": converted.seed,
@@ -173,13 +188,17 @@ def _saved_source(source: ModelSource | None, folder: Path) -> ModelSource | Non
 
 def _spec_text(spec: HardwareSpec) -> tuple[str, tuple[str, ...]]:
     """Return the text of a spec and its overrides: as the user wrote them, or made anew for one edited in Python."""
-    origin = spec.origin
+    origin, files = spec.origin, spec.files
     try:
-        if parse_spec(origin.text, origin.name, origin.overrides) == spec:
+        if parse_spec(origin.text, origin.name, origin.overrides, read_file=lambda path: files[path].text) == spec:
             return origin.text, origin.overrides
     except SpecError:
         pass  # There is no text: the spec was built in Python.
     return to_yaml(complete_document(spec)), ()
+
+
+def _measured(folder: Path, name: str) -> str:
+    return (folder / Path(name).name).read_bytes().decode("utf-8")
 
 
 def _separate_tensors(body: nn.Module) -> dict[str, Tensor]:
@@ -206,11 +225,12 @@ def _swap(staging: Path, target: Path) -> None:
         staging.rename(target)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)) / "old"
-    target.rename(old)
     try:
+        target.rename(old)
         staging.rename(target)
-    except OSError:
-        old.rename(target)
+    except BaseException:  # an interrupt too
+        if old.exists() and not target.exists():
+            old.rename(target)
         raise
     finally:
         shutil.rmtree(old.parent, ignore_errors=True)
@@ -263,6 +283,24 @@ def _original(source: ModelSource | None, model: nn.Module | ExportedProgram | N
     from asim_fx.models import rebuild_model
 
     return rebuild_model(source)
+
+
+def _refuse_other_model(folder: Path, model: nn.Module | ExportedProgram, error: AsimError | None = None) -> None:
+    """Say in what the model given differs from the one converted, where its weights show it."""
+    differences = weight_differences(module_of(model), load_file(folder / WEIGHTS))
+    if differences:
+        message = f"this is another model than the one that {folder} was made from: {differences}"
+        raise ArtifactError(message, hint="give the original model") from error
+
+
+def source_name(directory: str | os.PathLike[str]) -> str:
+    """Return the name by which an artifact's model is built again; empty where it must be given.
+
+    Raises:
+        ArtifactError: the folder is no artifact.
+    """
+    source = _read_manifest(Path(directory)).get("source")
+    return str(source.get("name", "")) if isinstance(source, dict) else ""
 
 
 def _compare_versions(saved: Mapping[str, str]) -> str:

@@ -164,7 +164,7 @@ def _engine(spec: HardwareSpec, parts: Sequence[PlannedPart]) -> str:
     if not_covered is None:
         return text
     plans = [plan for part in parts for _, plan in iter_plans(part.graph_module.graph) if plan.target is Target.ANALOG]
-    reasons = Counter(reason for plan in plans if (reason := not_covered(op_config(plan))))
+    reasons = Counter(reason for plan in plans if (reason := not_covered(op_config(plan, spec))))
     return "; ".join([text, *(f"torch for {count} sites: {reason}" for reason, count in reasons.items())])
 
 

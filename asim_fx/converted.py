@@ -100,24 +100,25 @@ class ConvertedModel(nn.Module):
                 hooks.callback(after.remove)
             return self.body(*args, **kwargs)
 
-    def reseed(self, seed: int, first_sample: int = 0) -> None:
+    def reseed(self, seed: int, first_sample: int = 0, die: int | None = None) -> None:
         """Choose the noise of the next forward pass.
 
         Args:
-            seed: of the noise and of the die.
+            seed: of the noise, and of the die where none is given.
             first_sample: number of the first sample of the next batch; sample ``n`` draws the same noise whatever batch
                 it comes in.
+            die: which chip: what is fixed in silicon is drawn for it, whatever the seed. Its noise is its own too.
 
         Raises:
             UsageError: a number that does not fit 63 bits.
         """
-        for number in (seed, first_sample):
+        for number in (seed, first_sample, die or 0):
             if not 0 <= number < 2**63:
-                message = f"seed and first sample must lie in 0..2^63-1, not {number}"
+                message = f"seed, first sample and die must lie in 0..2^63-1, not {number}"
                 raise UsageError(message)
         self.seed = seed
         for rng in self._rngs():
-            rng.copy_(torch.tensor([seed, first_sample]))
+            rng.copy_(torch.tensor([seed, first_sample, -1 if die is None else die]))
 
     def set_fidelity(self, fidelity: Fidelity) -> None:
         """Choose what every site computes.

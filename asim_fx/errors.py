@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -83,14 +84,25 @@ class SpecIssue:
         return f"{self.where}: {field}{self.message}"
 
 
+_MOST_ALIKE = 10
+
+
 class SpecError(UsageError):
     """A hardware spec is not valid. Holds every issue that was found, not just the first."""
 
     def __init__(self, issues: Sequence[SpecIssue], *, hint: str = "") -> None:
         self.issues = tuple(issues)
-        lines = [str(issue) for issue in self.issues]
-        if len(lines) > 1:
-            lines.append(f"{len(lines)} errors")
+        seen: Counter[str] = Counter()
+        lines = []
+        for issue in self.issues:
+            seen[issue.message] += 1
+            if seen[issue.message] <= _MOST_ALIKE:
+                lines.append(str(issue))
+        alike = sum(max(0, times - _MOST_ALIKE) for times in seen.values())
+        if alike:
+            lines.append(f"and {alike} more of the same")
+        if len(self.issues) > 1:
+            lines.append(f"{len(self.issues)} errors")
         super().__init__("\n".join(lines), hint=hint)
 
 
@@ -114,12 +126,6 @@ class VerificationError(AsimError):
 
 class PipelineError(AsimError):
     """The passes cannot run in the order given, or one of them broke the graph."""
-
-
-class InterruptedRunError(AsimError):
-    """The user stopped a run; what was finished is kept."""
-
-    exit_code = ExitCode.INTERRUPTED
 
 
 class NumericsError(AsimError):

@@ -329,14 +329,19 @@ class SitePlan:
     notes: tuple[str, ...] = ()
 
     @property
-    def reads(self) -> int:
-        """ADC conversions for one image: vectors x outputs x row tiles x reads of the bit plan."""
-        if self.target is not Target.ANALOG or self.tiles is None or self.bits is None:
+    def tiled_outputs(self) -> int:
+        """Outputs x row tiles for one image: how often the bit plan is worked through; 0 where not analog."""
+        if self.target is not Target.ANALOG or self.tiles is None:
             return 0
         row_reads = self.tiles.row_reads
         if row_reads is None:
             row_reads = self.site.vectors * self.tiles.row_tiles
-        return self.site.n * self.site.groups * row_reads * self.bits.total_reads
+        return self.site.n * self.site.groups * row_reads
+
+    @property
+    def reads(self) -> int:
+        """ADC conversions for one image: vectors x outputs x row tiles x reads of the bit plan."""
+        return 0 if self.bits is None else self.tiled_outputs * self.bits.total_reads
 
 
 @dataclass(frozen=True, slots=True)

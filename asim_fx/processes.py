@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
@@ -67,6 +68,7 @@ def run_isolated(
     context: Any = mp.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload(list(preload))
+        _start_server()
     waiting = iter(names)
     running: list[_Running] = []
     try:
@@ -84,6 +86,15 @@ def run_isolated(
     finally:
         for one in running:
             one.process.kill()
+
+
+def _start_server() -> None:
+    """Start the process that forks the others deaf to Ctrl-C, which reaches every process of a terminal."""
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
 
 def _start(context: Any, function: Callable[[str], Any], name: str, gigabytes: float | None) -> _Running:

@@ -25,7 +25,7 @@ from rich.progress import Progress
 
 from asim_fx.processes import run_isolated
 from benchmarks.zoo_row import ZooRow, failed, measure
-from benchmarks.zoo_summary import failures, families_markdown, families_table
+from benchmarks.zoo_summary import failures, families_markdown, families_table, unmapped_markdown
 
 
 def all_models() -> list[str]:
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--for", dest="budget", type=float, metavar="S", help="start no model after this many seconds")
     parser.add_argument("--retry", action="store_true", help="plan again what failed")
     parser.add_argument("--summary", action="store_true", help="plan nothing, only print the tables")
-    parser.add_argument("--markdown", action="store_true", help="print the first table as Markdown")
+    parser.add_argument("--markdown", action="store_true", help="print the tables of docs/zoo.md")
     options = parser.parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             bar.update(task, advance=1, description=row.name)
     asked = [rows[name] for name in names if name in rows]
     if options.markdown:
-        print(families_markdown(asked))
+        print(families_markdown(asked), unmapped_markdown(asked), sep="\n\n")
     else:
         print_summary(asked, Console())
     return 0 if len(asked) == len(names) and all(row.equal for row in asked) else 1

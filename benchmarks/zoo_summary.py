@@ -48,6 +48,21 @@ def families_markdown(rows: Sequence[ZooRow]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def unmapped_markdown(rows: Iterable[ZooRow]) -> str:
+    """Return one line in Markdown for each reason why MACs are not analog: of how many models, and their shares."""
+    shares: dict[str, list[float]] = defaultdict(list)
+    models: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        for reason, macs in (row.unmapped or {}).items():
+            shares[reason].append(macs / row.macs)
+            models[reason].append(row.name)
+    lines = ["| reason | models | largest share | for example |", "| --- | ---: | ---: | --- |"]
+    for reason in sorted(shares, key=lambda reason: -len(shares[reason])):
+        examples = ", ".join(models[reason][:3])
+        lines.append(f"| {reason} | {len(shares[reason])} | {max(shares[reason]):.1%} | {examples} |")
+    return "\n".join(lines)
+
+
 def _figures(rows: Sequence[ZooRow]) -> list[str]:
     planned = [row for row in rows if not row.error]
     seconds = [row.seconds for row in rows] or [0.0]

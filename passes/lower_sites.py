@@ -14,12 +14,13 @@ from asim_fx.graph.recurrence import RECURRENCE
 from asim_fx.ir import OpKind, OpSite, SitePlan, Target, iter_plans
 from asim_fx.nn import CimConv, CimConvTranspose, CimLinear, CimMatmul, CimRecurrence
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
-from asim_fx.ops.engines.choice import EngineChoice
 from asim_fx.passes.check_support import follows_samples
+from asim_fx.passes.read_effects import read_effects
 from asim_fx.pipeline import Fact, PassContext, graph_pass
+from asim_fx.spec import HardwareSpec
 
 RNG = "asim_rng"
-"""Name of the buffer that every lowered call reads: int64 [seed, number of the batch's first sample]."""
+"""Name of the buffer that every lowered call reads: int64 [seed, number of the batch's first sample, die or -1]."""
 
 
 @graph_pass(requires=[Fact.VOTED, Fact.NO_SDPA, Fact.FLAT], provides=[Fact.LOWERED])
@@ -34,13 +35,13 @@ def lower_sites(graph_module: GraphModule, context: PassContext) -> bool:
     plans = [(node, plan) for node, plan in iter_plans(graph_module.graph) if plan.target is not Target.FLOAT]
     if not plans:
         return False
-    graph_module.register_buffer(RNG, torch.zeros(2, dtype=torch.int64), persistent=False)
+    graph_module.register_buffer(RNG, torch.tensor([0, 0, -1]), persistent=False)
     graph = graph_module.graph
     with graph.inserting_before(next(node for node in graph.nodes if node.op != "placeholder")):
         rng = graph.get_attr(RNG)
     for node, plan in plans:
         target = _module_name(graph_module, plan, context.prefix)
-        graph_module.add_submodule(target, _module(node, plan, context.spec.engine))
+        graph_module.add_submodule(target, _module(node, plan, context.spec))
         with graph.inserting_after(node):
             call = graph.call_module(target, (*_operands(node, plan), rng))
         call.meta = {**node.meta, "custom": {**node.meta.get("custom", {}), "asim": _stamp(plan)}}
@@ -59,8 +60,8 @@ def _module_name(graph_module: GraphModule, plan: SitePlan, prefix: str) -> str:
     return f"{name}{'_' if is_tensor else '.'}cim{call}"
 
 
-def _module(node: Node, plan: SitePlan, engine: EngineChoice) -> nn.Module:
-    site, config = plan.site, op_config(plan, engine)
+def _module(node: Node, plan: SitePlan, spec: HardwareSpec) -> nn.Module:
+    site, config = plan.site, op_config(plan, spec)
     if site.kind is OpKind.CONV:
         if site.geometry is None:
             raise AssertionError(site.name)
@@ -84,12 +85,15 @@ def _operands(node: Node, plan: SitePlan) -> tuple[Argument, ...]:
     return node.args[0], node.args[1]
 
 
-def op_config(plan: SitePlan, engine: EngineChoice = "auto") -> OpConfig:
+def op_config(plan: SitePlan, spec: HardwareSpec) -> OpConfig:
     """Return what an engine must know about a planned site.
 
     Args:
         plan: of an analog or integer site, with its BitPlan.
-        engine: what computes it.
+        spec: the document, with its measured files.
+
+    Raises:
+        SpecError: a measured file does not have the length that the site's settings ask for.
     """
     site, settings = plan.site, plan.settings
     if plan.bits is None:
@@ -104,7 +108,9 @@ def op_config(plan: SitePlan, engine: EngineChoice = "auto") -> OpConfig:
     if plan.tiles is None:
         step, read = site.k, ReadEffects(rows=site.k)
     else:
-        step, read = plan.tiles.step, _read_effects(plan)
+        step, read = plan.tiles.step, read_effects(plan, spec.files)
+        if plan.settings.macro.adc.range == "used":
+            step = min(step, site.k)
     return OpConfig(
         site=site.label,
         input=Operand(settings.input_bits, plan.signed, scale, site.input_layout),
@@ -114,7 +120,7 @@ def op_config(plan: SitePlan, engine: EngineChoice = "auto") -> OpConfig:
         read=read,
         layout=site.layout,
         array=site.name,
-        engine=engine,
+        engine=spec.engine,
     )
 
 
@@ -127,20 +133,6 @@ def _scale(plan: SitePlan) -> Literal["tensor", "sample", "static"]:
 
 def _is_matmul(site: OpSite) -> bool:
     return site.kind not in (OpKind.CONV, OpKind.LINEAR)
-
-
-def _read_effects(plan: SitePlan) -> ReadEffects:
-    macro = plan.settings.macro
-    return ReadEffects(
-        rows=macro.rows,
-        adc_bits=None if macro.adc.bits == "ideal" else macro.adc.bits,
-        random_percent_fs=macro.noise.random_percent_fs,
-        nonlinear_percent_fs=macro.noise.nonlinear_percent_fs,
-        compression_per_mac=macro.current.compression_per_mac,
-        cell_variation_percent=macro.current.cell_variation_percent,
-        cell_variation_redrawn=macro.current.cell_variation == "redrawn",
-        parallel=macro.weights == "parallel",
-    )
 
 
 def _stamp(plan: SitePlan) -> dict[str, object]:

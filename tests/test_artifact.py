@@ -77,6 +77,18 @@ def test_another_model_is_refused(folder: Path) -> None:
         asim_fx.load(folder, model=other)
 
 
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(144, 5)), r"it has no .*it has besides"),
+        (nn.Sequential(nn.Linear(7, 7)), r"0\.weight \(7, 7\)"),
+    ],
+)
+def test_what_differs_in_another_model_is_said(folder: Path, other: nn.Module, words: str) -> None:
+    with pytest.raises(ArtifactError, match=f"this is another model than the one that .* was made from.*{words}"):
+        asim_fx.load(folder, model=other)
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99}', '{"format": 1}', '{"format": 1, "files": {}}'])
 def test_a_broken_manifest_is_refused(folder: Path, small_net: nn.Module, content: str) -> None:
     (folder / "manifest.json").write_text(content)
@@ -169,3 +181,21 @@ def test_a_manifest_cannot_name_a_module_to_import(
     with pytest.raises(UsageError, match="refused"):
         asim_fx.load(folder, model=small_net)
     assert not (tmp_path / "ran").exists()
+
+
+def test_an_interrupted_swap_keeps_the_earlier_artifact(
+    folder: Path, small_net: nn.Module, images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (folder / "manifest.json").read_bytes()
+    rename = Path.rename
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if target == folder and path.name != "old":
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        asim_fx.convert(small_net, "ideal", images).save(folder)
+    assert (folder / "manifest.json").read_bytes() == before
+    assert list(folder.parent.iterdir()) == [folder]

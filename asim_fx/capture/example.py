@@ -90,6 +90,8 @@ def random_like(example: Any, batch: int, size: int) -> Any:
 
     def draw(leaf: Tensor) -> Tensor:
         shape = (size, *leaf.shape[1:])
+        if leaf.is_meta:  # no values are wanted, and those of a large image may fit nowhere
+            return torch.empty(shape, dtype=leaf.dtype, device=leaf.device)
         if leaf.is_floating_point() or leaf.is_complex():
             return torch.randn(shape, generator=generator, dtype=leaf.dtype).to(leaf.device)
         picks = torch.randint(batch, (size,), generator=generator).to(leaf.device)

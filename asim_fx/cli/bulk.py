@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asim_fx.cli.console import progress_bar, stdout
+from asim_fx.cli.interrupts import ending_at_interrupt
 from asim_fx.errors import PlanError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from asim_fx.cli.work.bulk import BulkRow
     from asim_fx.cli.work.planning import ConversionOptions, ModelOptions
@@ -46,7 +47,9 @@ def plan_many(
     document = load_spec(spec, conversion.overrides)
     names = matching_models(pattern)
     rows: list[BulkRow] = []
-    with progress_bar() as bar:
+    kept = "interrupted" if results_file is None else f"interrupted; the finished rows are in {results_file}"
+    hint = "" if results_file is None else "the same command goes on with them"
+    with ending_at_interrupt(kept, hint), progress_bar() as bar:
         task = bar.add_task("planning", total=len(names))
         for row in plan_rows(names, spec, options, conversion, document.name, jobs, results_file):
             rows.append(row)
@@ -54,7 +57,8 @@ def plan_many(
     failed = [row for row in rows if row.error]
     shown = rows if results_file is None else failed
     if shown:
-        stdout().print(_table(shown))
+        console = stdout()
+        console.print(_table(shown, console.width))
     where = "" if results_file is None else f"; rows in {results_file}"
     stdout().print(f"{len(rows) - len(failed)} of {len(rows)} models planned on {document.name}{where}", markup=False)
     if failed:
@@ -62,21 +66,21 @@ def plan_many(
         raise PlanError(message, hint="asim-convert NAME SPEC --dry-run says more about one of them")
 
 
-def _table(rows: Sequence[BulkRow]) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
+def _table(rows: Sequence[BulkRow], width: int) -> RenderableType:
+    from asim_fx.report.fitting import Column, fitted_table
     from asim_fx.report.words import count, printable, share
 
-    table = Table("model", box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("sites", "MACs", "analog", "ADC reads", "seconds"):
-        table.add_column(title, justify="right", no_wrap=True)
+    def figures(title: str, rank: int, figure: Callable[[BulkRow], str]) -> Column:
+        return Column(title, ["-" if row.error else figure(row) for row in rows], rank, right=True)
+
+    columns = [
+        Column("model", [printable(row.name) for row in rows], least=16),
+        figures("sites", 2, lambda row: str(row.sites)),
+        figures("MACs", 0, lambda row: count(row.macs)),
+        figures("analog", 1, lambda row: share(row.analog_share)),
+        figures("ADC reads", 3, lambda row: count(row.reads)),
+        Column("seconds", [f"{row.seconds:.1f}" for row in rows], 4, right=True),
+    ]
     if any(row.error for row in rows):
-        table.add_column("error", overflow="fold")
-    for row in rows:
-        figures = ["-"] * 4
-        if not row.error:
-            figures = [str(row.sites), count(row.macs), share(row.analog_share), count(row.reads)]
-        table.add_row(row.name, *figures, f"{row.seconds:.1f}", *([Text(printable(row.error))] if row.error else []))
-    return table
+        columns.append(Column("error", [printable(row.error) for row in rows], least=min(40, width // 3)))
+    return fitted_table(columns, width, elsewhere="a wider terminal or --results-file shows them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +15,21 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
+_PIPE_WIDTH = 1000
+"""A pipe has no edge to wrap at; a table is as wide as its words."""
+_LEAST_WIDTH = 32
+"""No table fits a narrower terminal, which breaks the lines itself."""
+
+
 def stdout() -> Console:
-    """Return the console for results. Rich honours NO_COLOR and drops colour in a pipe."""
+    """Return the console for results. Rich honours NO_COLOR and COLUMNS, and drops colour in a pipe."""
     from rich.console import Console
 
-    return Console(file=sys.stdout, highlight=False, soft_wrap=False)
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=False)
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
+        console.width = _PIPE_WIDTH
+    console.width = max(console.width, _LEAST_WIDTH)
+    return console
 
 
 def stderr() -> Console:

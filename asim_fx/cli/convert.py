@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asim_fx.cli.bulk import is_pattern
+from asim_fx.cli.interrupts import raising_interrupts
+from asim_fx.cli.streams import write_document
 from asim_fx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -157,7 +159,8 @@ def convert(
             if output is not None:
                 refuse_uncalibrated(converted)
                 begin("writing")
-                converted.save(output)
+                with raising_interrupts():
+                    converted.save(output)
     _print(result, report)
     if output is not None:
         from asim_fx.cli.console import stderr
@@ -174,4 +177,4 @@ def _print(report: MappingReport, how: ReportFormat) -> None:
     else:
         from asim_fx.report.files import render
 
-        typer.echo(render(report, how.value))
+        write_document(render(report, how.value) + "\n")

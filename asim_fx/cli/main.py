@@ -7,9 +7,13 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
+from asim_fx.cli.interrupts import ending_at_interrupt
+from asim_fx.cli.streams import ReaderGoneError, safe_streams
 from asim_fx.errors import AsimError, ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import typer
 
 
@@ -28,28 +32,40 @@ def umbrella() -> typer.Typer:
 
 def run() -> None:
     """Run ``asim``."""
-    _run(umbrella(), "asim")
+    _run(umbrella, "asim")
 
 
 def run_convert() -> None:
     """Run ``asim-convert``."""
-    from asim_fx.cli import convert
 
-    _run(_single(convert.convert, convert.HELP), "asim-convert")
+    def app() -> typer.Typer:
+        from asim_fx.cli import convert
+
+        return _single(convert.convert, convert.HELP)
+
+    _run(app, "asim-convert")
 
 
 def run_simulate() -> None:
     """Run ``asim-simulate``."""
-    from asim_fx.cli import simulate
 
-    _run(_single(simulate.simulate, simulate.HELP), "asim-simulate")
+    def app() -> typer.Typer:
+        from asim_fx.cli import simulate
+
+        return _single(simulate.simulate, simulate.HELP)
+
+    _run(app, "asim-simulate")
 
 
 def run_spec() -> None:
     """Run ``asim-spec``."""
-    from asim_fx.cli import spec
 
-    _run(spec.app, "asim-spec")
+    def app() -> typer.Typer:
+        from asim_fx.cli import spec
+
+        return spec.app
+
+    _run(app, "asim-spec")
 
 
 def _single(command: object, text: str) -> typer.Typer:
@@ -60,27 +76,33 @@ def _single(command: object, text: str) -> typer.Typer:
     return app
 
 
-def _run(app: typer.Typer, name: str) -> None:
-    """Run an app; end the process with one of the documented exit codes and never with a traceback for bad input."""
-    app.pretty_exceptions_enable = False
+def _run(make_app: Callable[[], typer.Typer], name: str) -> None:
+    """Run an app; end the process with one of the documented exit codes and never with a traceback for bad input.
+
+    Args:
+        make_app: imports and returns it; an interrupt of the imports is an ordinary one.
+        name: of the command.
+    """
     # Torch's threads wait for one another by spinning unless told before it is imported; on a machine with other work
     # that makes a command take several times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    try:
-        app(prog_name=name)
-    except AsimError as error:
-        _fail(str(error), error.exit_code, error.hint)
-    except BrokenPipeError:
-        # The reader of a pipe left; what it wanted it has.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.OK)
-    except KeyboardInterrupt:
-        _fail("interrupted", ExitCode.INTERRUPTED)
-    except Exception as error:
-        if os.environ.get("ASIM_DEBUG"):
-            traceback.print_exc()
-        message = f"internal error: {type(error).__name__}: {error}"
-        _fail(message, ExitCode.INTERNAL, "this is a defect of asim-fx; ASIM_DEBUG=1 shows where it happened")
+    with ending_at_interrupt():
+        try:
+            with safe_streams():
+                app = make_app()
+                app.pretty_exceptions_enable = False
+                app(prog_name=name)
+        except ReaderGoneError:
+            sys.exit(ExitCode.OK)
+        except AsimError as error:
+            _fail(str(error), error.exit_code, error.hint)
+        except KeyboardInterrupt:
+            _fail("interrupted", ExitCode.INTERRUPTED)
+        except Exception as error:
+            if os.environ.get("ASIM_DEBUG"):
+                traceback.print_exc()
+            message = f"internal error: {type(error).__name__}: {error}"
+            _fail(message, ExitCode.INTERNAL, "this is a defect of asim-fx; ASIM_DEBUG=1 shows where it happened")
 
 
 def _fail(message: str, code: ExitCode, hint: str = "") -> None:
@@ -88,8 +110,9 @@ def _fail(message: str, code: ExitCode, hint: str = "") -> None:
 
     from asim_fx.cli.console import stderr
 
-    console = stderr()
-    console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
-    if hint:
-        console.print(f"[bold]hint:[/] {escape(hint)}", soft_wrap=True)
+    with safe_streams():
+        console = stderr()
+        console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+        if hint:
+            console.print(f"[bold]hint:[/] {escape(hint)}", soft_wrap=True)
     sys.exit(code)

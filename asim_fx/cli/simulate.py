@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asim_fx.cli.convert import EngineOption
-from asim_fx.errors import InterruptedRunError, UsageError
+from asim_fx.cli.interrupts import ending_at_interrupt
+from asim_fx.cli.streams import write_document
+from asim_fx.errors import UsageError
 from asim_fx.sharding import joined, shard_of_environment
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from asim_fx.simulation import SimulationResult
     from asim_fx.simulation.metrics import Estimate
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 HELP = """Measure the accuracy of the converted model in DIR (asim-convert -o DIR).
 
 Prints top-1 and top-5 of the float model (with --baseline), of the ideal
-integer model and of the simulated hardware, with 95 % intervals: over seeds
-where there are several, over images otherwise.
+integer model and of the simulated hardware, with 95 % intervals: over dies or
+seeds where there are several, over images otherwise. --dies N simulates N
+chips: mismatch is fixed for each, noise is fresh at each read.
 
 --data is `digits`, a folder with a sub-folder for each class, or a data set
 of timm (torch/cifar10, hfds/NAME, wds/PATTERN).
@@ -31,6 +34,8 @@ Several processes share the batches, and the result is that of one:
 torchrun --nproc-per-node=2 -m asim_fx simulate DIR --data SOURCE"""
 
 _NAMES = {"float": "float model", "integer": "ideal integer model", "hardware": "simulated hardware"}
+_ESTIMATE_WIDTH = len("(100.0-100.0)")
+"""An estimate and its interval may stand in two lines."""
 
 
 def simulate(
@@ -46,6 +51,10 @@ def simulate(
     ] = 2,
     num_samples: Annotated[int | None, typer.Option(metavar="N", min=1, help="Take only the first N images.")] = None,
     seeds: Annotated[str, typer.Option(metavar="S", help="Of the noise: 0:5 is 0 to 4; also 3, or 0,2,5.")] = "0",
+    dies: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Simulate N chips, each with every seed, and show how they spread."),
+    ] = None,
     baseline: Annotated[bool, typer.Option("--baseline", help="Run the float model too.")] = False,
     device: Annotated[str, typer.Option(metavar="D", help="cpu, cuda, cuda:1, mps.")] = "cpu",
     engine: Annotated[
@@ -92,11 +101,12 @@ def simulate(
             workers=workers,
             num_samples=num_samples,
         )
-        try:
+        with ending_at_interrupt(*_words_of_interrupt(results_file)):
             result = run(
                 loaded.converted,
                 source,
                 seeds=numbers,
+                dies=dies,
                 baseline=baseline,
                 device=target,
                 results_file=results_file,
@@ -105,15 +115,16 @@ def simulate(
                 progress=lambda done, total: bar.update(task, description="simulating", completed=done, total=total),
                 shard=shard,
             )
-        except KeyboardInterrupt as interrupt:
-            raise _interrupted(results_file) from interrupt
     if not shard.leads:
         return
     if as_json:
-        typer.echo(json.dumps(result.to_json(), indent=2))
+        write_document(json.dumps(result.to_json(), indent=2) + "\n")
     else:
-        stdout().print(f"[bold]{result.model}[/] on [bold]{result.spec}[/]; {result.data}; {result.device}")
-        stdout().print(result_table(result))
+        console = stdout()
+        console.print(f"[bold]{result.model}[/] on [bold]{result.spec}[/]; {result.data}; {result.device}")
+        console.print(result_table(result, console.width))
+        for line in die_lines(result):
+            console.print(line)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -136,20 +147,33 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(seeds))
 
 
-def result_table(result: SimulationResult) -> Table:
-    """Return one line for each variant."""
-    from rich import box
-    from rich.table import Table
+def result_table(result: SimulationResult, width: int) -> RenderableType:
+    """Return one line for each variant, and what the intervals are; in lines of at most ``width`` characters."""
+    from rich.console import Group
+    from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, caption=_intervals(result), caption_justify="left")
-    table.add_column("", no_wrap=True)
-    for name in ("top-1 %", "top-5 %", "images/s"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for variant in result.variants:
-        top5 = "" if variant.top5 is None else _estimate(variant.top5)
-        speed = f"{variant.images_per_second:.1f}"
-        table.add_row(_NAMES[variant.variant], _estimate(variant.top1), top5, speed)
-    return table
+    from asim_fx.report.fitting import Column, fitted_table, fold
+
+    variants = result.variants
+    top5 = ["" if variant.top5 is None else _estimate(variant.top5) for variant in variants]
+    columns = [
+        Column("", [_NAMES[variant.variant] for variant in variants], least=9),
+        Column("top-1 %", [_estimate(variant.top1) for variant in variants], right=True, least=_ESTIMATE_WIDTH),
+        Column("top-5 %", top5, 1, right=True, least=_ESTIMATE_WIDTH),
+        Column("images/s", [f"{variant.images_per_second:.1f}" for variant in variants], 2, right=True),
+    ]
+    table = fitted_table(columns, width, elsewhere="a wider terminal or --json shows them")
+    return Group(table, Text(fold(_intervals(result), min(width, 78)), style="dim italic"))
+
+
+def die_lines(result: SimulationResult) -> list[str]:
+    """Return how the accuracy spreads over chips, in words; empty where no dies were asked for."""
+    return [
+        f"top-1 % over {spread.dies} dies: mean {spread.mean:.2f}, worst {spread.worst:.2f}, "
+        f"5 % below {spread.percentile_5:.2f}, median {spread.median:.2f}, 95 % below {spread.percentile_95:.2f}"
+        for variant in result.variants
+        if (spread := variant.over_dies) is not None
+    ]
 
 
 def _estimate(estimate: Estimate) -> str:
@@ -183,9 +207,8 @@ def _check_results_options(results_file: Path | None, *, resume: bool, overwrite
     check_unused(results_file, resume=resume, overwrite=overwrite)
 
 
-def _interrupted(results_file: Path | None) -> InterruptedRunError:
+def _words_of_interrupt(results_file: Path | None) -> tuple[str, str]:
+    """Return what an interrupted user is told, and what to do then: each finished batch is in the file at once."""
     if results_file is None:
-        return InterruptedRunError("interrupted; nothing is kept", hint="--results-file FILE keeps finished batches")
-    return InterruptedRunError(
-        f"interrupted; the finished batches are in {results_file}", hint="the same command with --resume goes on"
-    )
+        return "interrupted; nothing is kept", "--results-file FILE keeps finished batches"
+    return f"interrupted; the finished batches are in {results_file}", "the same command with --resume goes on"

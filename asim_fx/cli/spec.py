@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asim_fx.cli.streams import write_document
 from asim_fx.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rich.console import JustifyMethod
-    from rich.table import Table
-
     from asim_fx.ir import OpSite
-    from asim_fx.spec.schema import HardwareSpec, Macro
+    from asim_fx.report.fitting import Column
+    from asim_fx.spec.schema import HardwareSpec
 
 HELP = "Hardware specs: list, show and check them, and see what their rules can match."
 
@@ -29,9 +28,7 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=V", help="Change a field of the spec. Repeatable.")
 ]
 
-_WRAPPED = {"description", "noise, % of full scale", "also"}
-_PIPE_WIDTH = 1000
-"""A pipe has no edge to wrap at; a table is as wide as its words."""
+_NOISE = "noise, % of full scale"
 
 
 @app.command("list")
@@ -39,24 +36,40 @@ def list_specs(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the hardware specs that ship with asim-fx."""
+    from asim_fx.report.fitting import Column
     from asim_fx.spec.loader import load_spec, shipped_names
+    from asim_fx.spec.presets import (
+        adc_in_words,
+        geometry_in_words,
+        node_in_words,
+        noise_in_words,
+        venue_in_words,
+    )
 
     specs = [load_spec(name) for name in shipped_names()]
     if as_json:
-        rows = [{"name": spec.name, "description": spec.description, "macros": list(spec.macros)} for spec in specs]
-        typer.echo(json.dumps(rows, indent=2))
+        write_document(json.dumps([_spec_record(spec) for spec in specs], indent=2) + "\n")
         return
-    table = _table("name", "rows", "ADC", "noise, % of full scale", "description")
-    for spec in specs:
-        macros = spec.macros.values()
-        table.add_row(
-            spec.name,
-            "\n".join(str(macro.rows) for macro in macros),
-            "\n".join(_adc_in_words(macro) for macro in macros),
-            "\n".join(_noise_in_words(macro) for macro in macros),
-            spec.description,
-        )
-    _print(table)
+    _print_table(
+        Column("name", [spec.name for spec in specs], least=12),
+        Column("venue", [venue_in_words(spec) for spec in specs], 4),
+        Column("node", [_lines(spec, lambda spec, name: node_in_words(spec.macros[name])) for spec in specs], 5),
+        Column("rows x columns", [_lines(spec, geometry_in_words) for spec in specs]),
+        Column("ADC", [_lines(spec, lambda spec, name: adc_in_words(spec.macros[name])) for spec in specs], 1),
+        Column(_NOISE, [_lines(spec, noise_in_words) for spec in specs], 3, least=len(_NOISE)),
+        Column("TOPS/W", [_lines(spec, _efficiency) for spec in specs], 2),
+        Column("description", [spec.description for spec in specs], 6, least=40),
+    )
+
+
+def _lines(spec: HardwareSpec, in_words: Callable[[HardwareSpec, str], str]) -> str:
+    """Return a line for each macro of a spec."""
+    return "\n".join(in_words(spec, name) for name in spec.macros)
+
+
+def _spec_record(spec: HardwareSpec) -> dict[str, object]:
+    chip = {} if spec.chip is None else spec.chip.model_dump(include={"title", "authors", "venue", "year"})
+    return {"name": spec.name, "description": spec.description, "macros": list(spec.macros), **chip}
 
 
 @app.command()
@@ -65,12 +78,15 @@ def show(
     overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of YAML.")] = False,
 ) -> None:
-    """Print a spec with every field, those left to their defaults too."""
+    """Print a spec with every field, those left to their defaults too; of a published chip, first what it is."""
     from asim_fx.spec.document import complete_document, to_yaml
     from asim_fx.spec.loader import load_spec
+    from asim_fx.spec.presets import explanation
 
-    document = complete_document(load_spec(source, overrides or ()))
-    typer.echo(json.dumps(document, indent=2) if as_json else to_yaml(document), nl=as_json)
+    spec = load_spec(source, overrides or ())
+    document = complete_document(spec)
+    comments = "".join(f"# {line}\n" for line in explanation(spec))
+    write_document(f"{json.dumps(document, indent=2)}\n" if as_json else comments + to_yaml(document))
 
 
 @app.command()
@@ -79,9 +95,9 @@ def check(source: SpecSource, overrides: Overrides = None) -> None:
     from asim_fx.spec.loader import load_spec
 
     spec = load_spec(source, overrides or ())
-    typer.echo(f"{spec.origin.name}: ok")
+    print(f"{spec.origin.name}: ok")
     for line in _summary(spec):
-        typer.echo(f"  {line}")
+        print(f"  {line}")
 
 
 @app.command("schema")
@@ -89,7 +105,7 @@ def print_schema() -> None:
     """Print the JSON schema of a spec, for editors."""
     from asim_fx.spec.json_schema import schema
 
-    typer.echo(json.dumps(schema(), indent=2))
+    write_document(json.dumps(schema(), indent=2) + "\n")
 
 
 @app.command()
@@ -118,21 +134,29 @@ def sites(
     """List the names of a model that rules can match, with all that `where` can ask for."""
     is_selected = _selection(name, op)
     from asim_fx.cli.work.planning import ModelOptions, list_sites
+    from asim_fx.report.fitting import Column
 
     options = ModelOptions(num_classes=num_classes, input_size=input_size, model_kwargs=tuple(model_kwargs or ()))
     found = [site for site in list_sites(model, options) if is_selected(site)]
     if as_json:
-        typer.echo(json.dumps([_site_record(site) for site in found], indent=2))
+        write_document(json.dumps([_site_record(site) for site in found], indent=2) + "\n")
         return
-    table = _table("name", "op", "k", "n", "groups", "kernel", "stride", "MACs", "also")
-    for site in found:
-        record = _site_record(site)
-        table.add_row(
-            *(str(record[column]) for column in ("name", "op", "k", "n", "groups", "kernel", "stride")),
-            f"{site.macs:,}",
-            " ".join(sorted(site.aliases)),
-        )
-    _print(table)
+    records = [_site_record(site) for site in found]
+
+    def column(title: str, rank: int, right: bool = False) -> Column:
+        return Column(title, [str(record[title]) for record in records], rank, right=right)
+
+    _print_table(
+        Column("name", [str(record["name"]) for record in records], least=16),
+        column("op", 1),
+        column("k", 4, right=True),
+        column("n", 3, right=True),
+        column("groups", 5, right=True),
+        column("kernel", 6),
+        column("stride", 7),
+        Column("MACs", [f"{site.macs:,}" for site in found], 2, right=True),
+        Column("also", [" ".join(sorted(site.aliases)) for site in found], 8, least=12),
+    )
 
 
 def _selection(name: str | None, op: str | None) -> Callable[[OpSite], bool]:
@@ -169,42 +193,28 @@ def _site_record(site: OpSite) -> dict[str, object]:
     }
 
 
-def _table(*columns: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in columns:
-        justify: JustifyMethod = "right" if column in {"rows", "k", "n", "groups", "MACs"} else "left"
-        table.add_column(column, justify=justify, no_wrap=column not in _WRAPPED)
-    return table
-
-
-def _print(table: Table) -> None:
+def _print_table(*columns: Column) -> None:
     from asim_fx.cli.console import stdout
+    from asim_fx.report.fitting import fitted_table
 
     console = stdout()
-    if not console.is_terminal:
-        console.width = _PIPE_WIDTH
-    console.print(table)
+    console.print(fitted_table(columns, console.width, elsewhere="a wider terminal or --json shows them"))
 
 
-def _adc_in_words(macro: Macro) -> str:
-    return "ideal" if macro.adc.bits == "ideal" else f"{macro.adc.bits} bits"
+def _efficiency(spec: HardwareSpec, name: str) -> str:
+    from asim_fx.spec.presets import best_efficiency_in_words
 
-
-def _noise_in_words(macro: Macro) -> str:
-    random, nonlinear = macro.noise.random_percent_fs, macro.noise.nonlinear_percent_fs
-    parts = [f"{random:g} random"] * (random > 0) + [f"{nonlinear:g} nonlinear"] * (nonlinear > 0)
-    return ", ".join(parts) or "none"
+    return best_efficiency_in_words(spec.macros[name]).replace(" TOPS/W", "")
 
 
 def _summary(spec: HardwareSpec) -> list[str]:
+    from asim_fx.spec.presets import adc_in_words, noise_in_words
+
     defaults, hybrid, vote = spec.defaults, spec.defaults.hybrid, spec.defaults.vote
     lines = [f"{spec.name}: {spec.description}" if spec.description else spec.name]
     lines += [
         f"macro {name}: {macro.rows} rows, {macro.columns} columns, "
-        f"ADC {_adc_in_words(macro)}, noise {_noise_in_words(macro)}"
+        f"ADC {adc_in_words(macro)}, noise {noise_in_words(spec, name)}"
         for name, macro in spec.macros.items()
     ]
     bits = f"weight {defaults.weight_bits} bits, input {defaults.input_bits} bits, {defaults.input_encoding} per read"

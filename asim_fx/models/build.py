@@ -22,6 +22,7 @@ from asim_fx.models.devices import resolve_device
 from asim_fx.models.exported import SUFFIX, build_exported, read_exported
 from asim_fx.models.factories import build_python
 from asim_fx.models.library import IMAGENET_CONFIG, ImageSize, LibraryModel, ModelRequest, first_line, format_size
+from asim_fx.models.memory import refuse_too_large
 from asim_fx.models.source import ModelSource, SourceKind
 from asim_fx.models.valueless import build_without_values
 from asim_fx.models.zoo import TIMM_SCHEMES, build_asim, build_timm, build_torchvision
@@ -84,8 +85,12 @@ def build_model(
         ModelError: no such model, it cannot be built like this, its weights cannot be had, or it does not
             take images of this size.
         CheckpointError: the checkpoint cannot be read or does not fit.
-        UsageError: no such device, weights for a model without values, or a word that is no ``key=value``.
+        UsageError: an input size below 1, no such device, weights for a model without values, or a word that is no
+            ``key=value``.
     """
+    if input_size is not None and min(input_size) < 1:
+        msg = f"--input-size: channels, height and width are at least 1, not {' '.join(map(str, input_size))}"
+        raise UsageError(msg)
     valueless = device == META
     if valueless and (pretrained or checkpoint is not None):
         msg = "a model on the meta device holds no values, so it takes no weights"
@@ -276,6 +281,7 @@ def _check_takes(model: nn.Module, shapes: Sequence[tuple[int, ...]], name: str,
             with torch.no_grad():
                 model(*_zeros(model, shapes))
         except Exception as error:  # as above
+            refuse_too_large(error, (2, *shapes[0]))
             msg = f"{name} does not take images of {format_size(shapes[0])}: {first_line(error)}"
             hint = "leave out --input-size for the model's own" if asked else "give its own by --input-size C H W"
             raise ModelError(msg, hint=hint) from error

@@ -85,6 +85,9 @@ def _read_torch(path: Path) -> Any:
 
     import torch
 
+    if not _may_be_torch(path):
+        msg = f"{path} is damaged or not a checkpoint: it is neither a torch file nor safetensors"
+        raise CheckpointError(msg)
     try:
         # timm's train.py keeps its arguments in a Namespace, which holds attributes and runs nothing.
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
@@ -100,6 +103,12 @@ def _read_torch(path: Path) -> Any:
     except Exception as error:  # torch.load lets errors of zipfile, struct and its own C++ reader through
         msg = f"{path} is damaged or not a checkpoint: {_first_line(error)}"
         raise CheckpointError(msg) from error
+
+
+def _may_be_torch(path: Path) -> bool:
+    """Return whether a file starts as torch's do: with a zip archive, or with a pickle of a binary protocol."""
+    with path.open("rb") as stream:
+        return stream.read(4).startswith((b"PK\x03\x04", b"\x80"))
 
 
 def _unwrap(path: Path, content: Any) -> Mapping[str, Tensor]:

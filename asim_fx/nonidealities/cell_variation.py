@@ -30,5 +30,8 @@ def vary_cells(bits: Tensor, cells: Tensor, percent: float, key: tuple[int, int]
 
 
 def chip_of(seed: Seed, *, redrawn: bool) -> Seed:
-    """Return what the cells are drawn from: the seed is a chip; ``redrawn`` is another chip at each forward pass."""
-    return seed.redrawn() if redrawn else Seed(seed.seed)
+    """Return what the cells are drawn from: a die, or ``redrawn`` another one at each forward pass.
+
+    Where no die is given, the seed is one.
+    """
+    return seed.redrawn() if redrawn else Seed(seed.seed if seed.die is None else seed.die)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from asim_fx.errors import UsageError
-from asim_fx.nonidealities.reads import has_spread, model_read
+from asim_fx.nonidealities.reads import has_real_cells, has_spread, model_read, needs_columns
 from asim_fx.ops.config import ReadEffects
 from asim_fx.ops.normal import normal
 
@@ -17,19 +17,40 @@ LARGEST_TABLE = 65536
 """MAC values up to which the code is drawn from a table."""
 MOST_CODES = 32
 """Codes that one MAC value may give, up to which the code is drawn from a table."""
+_NOT_SIGNED = ("mean_mac", "window", "thresholds_lsb", "dnl_sigma_lsb", "capacitor_sigma_percent")
+_IN_STEPS = (
+    "random_lsb_rms",
+    "comparator_lsb_rms",
+    "adc_offset_lsb",
+    "adc_offset_sigma_lsb",
+    "thresholds_lsb",
+    "dnl_sigma_lsb",
+)
 _REACH = 6.6
 """Standard deviations beyond which no 32-bit word reaches."""
 
 
 def top_code(effects: ReadEffects) -> int:
     """Return the code of full scale."""
-    if effects.adc_bits is None:
-        return 1
-    magnitude_bits = effects.adc_bits - 1 if effects.parallel else effects.adc_bits
-    return (1 << magnitude_bits) - 1
+    return effects.top_code
 
 
-def convert(mac: Tensor, effects: ReadEffects, full_scale: int, word: Tensor | None) -> Tensor:
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What is particular to the converter of each column: float32, of a shape that broadcasts to the MAC values'.
+
+    Attributes:
+        gain: factor on what the converter sees.
+        offset: in fractions of its range, after the gain.
+    """
+
+    gain: Tensor
+    offset: Tensor
+
+
+def convert(
+    mac: Tensor, effects: ReadEffects, full_scale: int, word: Tensor | None, columns: Columns | None = None
+) -> Tensor:
     """Return the outcome of one read of each MAC value.
 
     Args:
@@ -37,27 +58,41 @@ def convert(mac: Tensor, effects: ReadEffects, full_scale: int, word: Tensor | N
         effects: what the read does.
         full_scale: MAC value of the top code.
         word: random word of each read (int64), or None for a read without noise.
+        columns: of converters that differ.
 
     Returns:
-        int64 codes, or for an ideal converter the float32 value as a fraction of full scale.
+        int64 codes, or for an ideal converter the float32 value as a fraction of its range.
     """
-    if word is not None and not effects.cell_variation_percent:
+    if word is not None and columns is None and not has_real_cells(effects):
         table = code_table(effects, full_scale, str(mac.device))
         if table is not None:
             return table.draw(mac, word)
     read = model_read(mac, effects, full_scale)
-    value = read.value
-    sigma = read.sigma
+    value, sigma = read.converted, read.converted_sigma
+    if columns is not None:
+        value = value * columns.gain + columns.offset
     if word is not None and sigma is not None:
         # Two rounded operations, never a fused one.
-        value = (value + sigma * normal(word)).clamp_(read.lowest, 1)
-    if effects.adc_bits is None:
-        return value
-    return _code(value, effects)
+        value = value + sigma * normal(word)
+    return value.clamp(read.lowest, 1) if effects.adc_bits is None else _code(value, effects)
+
+
+@lru_cache(maxsize=256)
+def reads_nothing_as_zero(effects: ReadEffects, full_scale: int) -> bool:
+    """Whether a read without noise of a column on which nothing conducts gives 0, whatever the column."""
+    return not needs_columns(effects) and not convert(torch.zeros(1), effects, full_scale, None).any()
 
 
 def _code(value: Tensor, effects: ReadEffects) -> Tensor:
-    return torch.round(value * top_code(effects)).to(torch.int64)
+    top = top_code(effects)
+    if effects.thresholds_lsb:
+        return torch.searchsorted(_thresholds(effects.thresholds_lsb, value.device), value * top, right=True)
+    return torch.round(value.clamp(-1 if effects.parallel else 0, 1) * top).to(torch.int64)
+
+
+@lru_cache(maxsize=64)
+def _thresholds(levels: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(levels, dtype=torch.float32, device=device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +141,23 @@ def code_table(effects: ReadEffects, full_scale: int, device: str) -> CodeTable 
     if effects.adc_bits is None or not has_spread(effects) or entries > LARGEST_TABLE:
         return None
     read = model_read(torch.arange(lowest_mac, full_scale + 1), effects, full_scale)
-    value, sigma = read.value.to(torch.float64), read.sigma
+    value, sigma = read.converted.to(torch.float64), read.converted_sigma
     assert sigma is not None
     top = top_code(effects)
     spread = sigma.to(torch.float64).clamp(min=1e-300)
-    window = int(torch.ceil(2 * _REACH * sigma.max() * top)) + 2
+    if effects.thresholds_lsb:
+        levels = _thresholds(effects.thresholds_lsb, value.device).to(torch.float64)
+        first, last = (torch.searchsorted(levels, (value + reach * spread) * top) for reach in (-_REACH, _REACH))
+        window = int((last - first).max()) + 1
+    else:
+        levels = None
+        first = torch.floor((value - _REACH * spread) * top - 0.5).to(torch.int64)
+        window = int(torch.ceil(2 * _REACH * sigma.max() * top)) + 2
     if window > 2 * MOST_CODES:
         return None
-    first = torch.floor((value - _REACH * spread) * top - 0.5).to(torch.int64)
     boundaries = first[:, None] + torch.arange(window + 1)
-    reached = torch.special.ndtr(((boundaries + 0.5) / top - value[:, None]) / spread[:, None])
+    steps = boundaries + 0.5 if levels is None else levels[boundaries.clamp(max=top - 1)]
+    reached = torch.special.ndtr((steps / top - value[:, None]) / spread[:, None])
     words = torch.round(reached * 2.0**32).to(torch.int64)
     words[boundaries < read.lowest * top] = 0
     words[boundaries >= top] = 2**32
@@ -126,7 +168,8 @@ def code_table(effects: ReadEffects, full_scale: int, device: str) -> CodeTable 
     if most + 1 > MOST_CODES:
         return None
     exact = sigma == 0
-    base[exact] = _code(read.value[exact], effects)
+    base[exact] = _code(read.converted[exact], effects)
+    base.clamp_(read.lowest * top, top)  # Of values far outside the converter's range.
     words[exact] = 2**32
     column_bits = max(1, most.bit_length())
     columns = 2**column_bits
@@ -179,3 +222,13 @@ def check_converter(effects: ReadEffects, site: str) -> None:
     if effects.parallel and effects.adc_bits == 1:
         message = f"site {site}: a 1-bit converter (adc.bits) cannot hold the signed product of weights: parallel"
         raise UsageError(message, hint="use at least 2 bits")
+    if effects.parallel:
+        for name in _NOT_SIGNED:
+            if getattr(effects, name):
+                message = f"site {site}: {name} is not defined for the signed product of weights: parallel"
+                raise UsageError(message, hint=f"leave {name} out")
+    if effects.adc_bits is None:
+        for name in _IN_STEPS:
+            if getattr(effects, name):
+                message = f"site {site}: {name} needs the steps of a converter, and adc.bits: ideal has none"
+                raise UsageError(message, hint="give the converter bits")

@@ -49,6 +49,23 @@ class ReadEffects:
         cell_variation_percent: standard deviation of a stored bit's strength, in % of a bit.
         cell_variation_redrawn: whether cell strengths are drawn at each forward pass rather than once per seed.
         parallel: whether one read takes the whole signed product rather than one bit plane each.
+        random_lsb_rms: standard deviation of the random noise, in steps of the converter.
+        comparator_lsb_rms: noise of the converter's comparator, in its steps.
+        bitline_gain: what the column does to the MAC value; below 1: attenuation.
+        mean_mac: measured mean of the column at each MAC value, in MAC units; empty where nothing was measured.
+        sigma_mac: measured standard deviation at each MAC value, in MAC units.
+        window: lowest and highest MAC value of a one-bit plane that the converter tells apart; None: 0 and ``rows``.
+        adc_gain_percent: gain error of all converters.
+        adc_offset_lsb: offset of all converters, in steps.
+        thresholds_lsb: level of the step to code 1, 2, ... in units of an ideal step; empty: halfway between codes.
+        dnl_sigma_lsb: standard deviation of the width of each step, drawn for the die.
+        adc_gain_sigma_percent: standard deviation of the gain of each converter, drawn for the die.
+        adc_offset_sigma_lsb: standard deviation of the offset of each converter, drawn for the die.
+        columns_per_adc: columns that share a converter.
+        capacitor_sigma_percent: standard deviation of each unit capacitor, in % of it.
+        capacitors_redrawn: whether capacitors are drawn at each read rather than once for the die.
+        stuck_at_0_percent: share of the cells that hold 0 whatever is written.
+        stuck_at_1_percent: share of the cells that hold 1 whatever is written.
         digital_cycles: ``exact``: digital cells are integers. ``adc``: they pass the converter without noise, as in the
             published simulator.
     """
@@ -61,7 +78,41 @@ class ReadEffects:
     cell_variation_percent: float = 0.0
     cell_variation_redrawn: bool = False
     parallel: bool = False
+    random_lsb_rms: float = 0.0
+    comparator_lsb_rms: float = 0.0
+    bitline_gain: float = 1.0
+    mean_mac: tuple[float, ...] = ()
+    sigma_mac: tuple[float, ...] = ()
+    window: tuple[float, float] | None = None
+    adc_gain_percent: float = 0.0
+    adc_offset_lsb: float = 0.0
+    thresholds_lsb: tuple[float, ...] = ()
+    dnl_sigma_lsb: float = 0.0
+    adc_gain_sigma_percent: float = 0.0
+    adc_offset_sigma_lsb: float = 0.0
+    columns_per_adc: int = 1
+    capacitor_sigma_percent: float = 0.0
+    capacitors_redrawn: bool = False
+    stuck_at_0_percent: float = 0.0
+    stuck_at_1_percent: float = 0.0
     digital_cycles: Literal["exact", "adc"] = "exact"
+
+    @property
+    def top_code(self) -> int:
+        """Code of full scale; 1 for an ideal converter."""
+        if self.adc_bits is None:
+            return 1
+        return (1 << (self.adc_bits - 1 if self.parallel else self.adc_bits)) - 1
+
+    def span(self, full_scale: int) -> float:
+        """Return how many MAC units the converter tells apart, for reads of this full scale."""
+        if self.window is None:
+            return full_scale
+        return (self.window[1] - self.window[0]) * (full_scale // self.rows)
+
+    def lowest_mac(self, full_scale: int) -> float:
+        """Return the MAC value of the converter's code 0, for reads of this full scale."""
+        return 0.0 if self.window is None else self.window[0] * (full_scale // self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +164,11 @@ def _operand(data: dict[str, Any]) -> Operand:
     return Operand(**{**data, "layout": _layout(data["layout"])})
 
 
+def _read_effects(data: dict[str, Any]) -> ReadEffects:
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+    return ReadEffects(**values)
+
+
 @lru_cache(maxsize=4096)
 def loads(text: str) -> OpConfig:
     """Return the value that ``OpConfig.dumps`` wrote."""
@@ -126,7 +182,7 @@ def loads(text: str) -> OpConfig:
             reads=tuple(map(tuple, plan["reads"])), input_widths=tuple(plan["input_widths"]), vote=plan["vote"]
         ),
         step=data["step"],
-        read=ReadEffects(**data["read"]),
+        read=_read_effects(data["read"]),
         layout=_layout(data["layout"]),
         array=data["array"],
         engine=data["engine"],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import torch
 from torch import Tensor
@@ -24,6 +25,18 @@ READS_PER_BLOCK = 8
 """Reads that share a block: 16 bits of it to each."""
 
 
+class CellDomain(IntEnum):
+    """What is drawn for a cell or a column of a die: each has words of its own."""
+
+    STRENGTH = 0
+    CAPACITOR = 1
+    OTHER_CAPACITORS = 2
+    STUCK = 3
+    CONVERTER_GAIN = 4
+    CONVERTER_OFFSET = 5
+    CONVERTER_STEPS = 6
+
+
 @dataclass(frozen=True, slots=True)
 class Seed:
     """What a forward pass draws from.
@@ -31,14 +44,16 @@ class Seed:
     Attributes:
         seed: chosen by the user.
         first_sample: number of the first sample of this batch among all that were run.
+        die: the chip, which then has noise of its own too; None where the seed stands for both.
     """
 
     seed: int
     first_sample: int = 0
+    die: int | None = None
 
     def key(self, stream: int) -> tuple[int, int]:
         """Return the Philox key of one site."""
-        mixed = mix64(self.seed)
+        mixed = mix64(self.seed if self.die is None else self.seed ^ mix64(self.die + 1))
         return mixed & WORD, (mixed >> 32) ^ stream
 
     def redrawn(self) -> Seed:
@@ -99,16 +114,17 @@ def _half(lanes: Sequence[Tensor], row: int, place: int) -> Tensor:
     return (lanes[place // 2][row] >> 16 * (place % 2)) & 0xFFFF
 
 
-def cell_words(cells: Tensor, planes: int, key: tuple[int, int]) -> Tensor:
+def cell_words(cells: Tensor, planes: int, key: tuple[int, int], domain: CellDomain = CellDomain.STRENGTH) -> Tensor:
     """Return a word for each cell and stored plane (int64, of ``cells``' shape plus a last axis of ``planes``).
 
     Args:
-        cells: int64 number of the weight that a group of cells holds.
+        cells: int64 number of the weight that a group of cells holds; for a column, that of its first row.
         planes: stored planes of each weight.
         key: of the site and chip.
+        domain: what is drawn.
     """
     counters = -(-planes // 4)
     block = torch.arange(counters, device=cells.device)
-    high = torch.full_like(block, _CELL_DOMAIN)
+    high = torch.full_like(block, _CELL_DOMAIN | domain)
     lanes = philox4x32(((cells & WORD)[..., None], (cells >> 32)[..., None], block, high), key)
     return torch.stack(lanes, dim=-1).flatten(-2)[..., :planes]

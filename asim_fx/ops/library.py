@@ -28,8 +28,9 @@ _TRANSPOSED = "str config, int[] stride, int[] padding, int[] dilation, int[] ou
 
 
 def _seed(rng: Tensor) -> Seed:
-    seed, first_sample = rng.tolist()
-    return Seed(seed, first_sample)
+    """Return what a pass draws from: [seed, first sample], and the die where there is a third number above -1."""
+    seed, first_sample, *die = rng.tolist()
+    return Seed(seed, first_sample, die[0] if die and die[0] >= 0 else None)
 
 
 def _full_precision(value: Tensor) -> torch.autocast:

@@ -10,6 +10,7 @@ from torch import Tensor
 from asim_fx.errors import NumericsError
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.conv import conv_reduction
+from asim_fx.ops.die import on_die
 from asim_fx.ops.draws import Seed
 from asim_fx.ops.engines.choice import engine_for
 from asim_fx.ops.linear import linear_reduction
@@ -76,6 +77,7 @@ def finish(
     reduction: Reduction, streamed: Quantized, stored: Quantized, config: OpConfig, seed: Seed, dtype: torch.dtype
 ) -> Tensor:
     """Simulate a reduction of codes and return its real values, of shape ``reduction.shape``."""
+    reduction, config = on_die(reduction, config, seed)
     sums = engine_for(config.engine, reduction.stored.device.type)(reduction, config, seed)
     levels = config.input.levels * config.weight.levels
     unit = streamed.scale.to(torch.float64) * stored.scale.to(torch.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -91,6 +92,26 @@ def full_scale(config: OpConfig, plane: Plane) -> int:
     return unit * config.read.rows
 
 
+def lowest_part(config: OpConfig, length: int) -> float:
+    """Return what codes of 0 alone add up to, where a window of the converter starts above 0.
+
+    Args:
+        config: of the operation.
+        length: of the reduction.
+    """
+    if config.read.window is None or config.read.window[0] == 0:
+        return 0.0
+    work = schedule(config)
+    tiles = -(-length // config.step)
+    terms = (
+        work.streamed[part.streamed].place
+        * sum(work.stored[i].place for i in part.stored)
+        * config.read.lowest_mac(full_scale(config, work.streamed[part.streamed]))
+        for part in work.parts
+    )
+    return tiles * math.fsum(terms)
+
+
 def _kind(config: OpConfig, i: int, j: int, lossless: bool) -> tuple[int, bool] | None:
     """Return (reads, analog) of a cell, or None where its result is an exact integer."""
     reads = config.plan.reads[i][j]
@@ -106,7 +127,10 @@ def _kind(config: OpConfig, i: int, j: int, lossless: bool) -> tuple[int, bool] 
 
 def _is_lossless(config: OpConfig, full: int) -> bool:
     """Whether every MAC value has a code of its own, at the same spacing."""
-    return config.read.adc_bits is None or top_code(config.read) % full == 0
+    read = config.read
+    if read.window is not None and (read.window[0] > 0 or read.window[1] < min(config.step, read.rows)):
+        return False  # Some MAC values lie outside.
+    return read.adc_bits is None or top_code(read) % read.span(full) == 0
 
 
 def _check_plan(config: OpConfig) -> None:

@@ -8,6 +8,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from asim_fx.nonidealities.capacitor_mismatch import vary_capacitors
 from asim_fx.nonidealities.cell_variation import chip_of, vary_cells
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.draws import Seed
@@ -51,8 +52,15 @@ def _strengths(codes: Tensor, cells: Tensor, planes: Sequence[Plane], config: Op
     bits = config.weight.bits
     integers = codes.to(torch.int32)
     ones = torch.stack([(integers >> bit) & 1 for bit in range(bits)], dim=-1).to(torch.float32)
-    chip = chip_of(seed, redrawn=config.read.cell_variation_redrawn)
-    varied = vary_cells(ones, cells, config.read.cell_variation_percent, chip.key(config.cells)).movedim(-1, 2)
+    read = config.read
+    strengths = ones.to(torch.float64)
+    if read.cell_variation_percent:
+        chip = chip_of(seed, redrawn=read.cell_variation_redrawn)
+        strengths = vary_cells(ones, cells, read.cell_variation_percent, chip.key(config.cells))
+    if read.capacitor_sigma_percent and not read.capacitors_redrawn:
+        die = chip_of(seed, redrawn=False).key(config.cells)
+        strengths = vary_capacitors(strengths, cells, read.capacitor_sigma_percent, read.rows, die)
+    varied = strengths.movedim(-1, 2)
     if not planes[0].whole:
         return varied
     places = [-(2**bit) if config.weight.signed and bit == bits - 1 else 2**bit for bit in range(bits)]

@@ -7,6 +7,7 @@ from typing import Any
 
 from asim_fx.ir import ConvGeometry, SitePlan, Target
 from asim_fx.passlog import FoldedOp, UncapturedOp
+from asim_fx.report.cost import cost_fields, cost_notes, cost_totals
 from asim_fx.report.rows import Dataflow, MappingReport, ReportRow, UnmappedRow
 from asim_fx.spec.schema import HardwareSpec, SiteSettings
 
@@ -53,12 +54,18 @@ def build_report(
         rows=rows,
         totals=totals,
         unmapped=_unmapped(rows, folded, uncaptured, totals["macs"]),
-        notes=tuple(notes),
+        notes=(*notes, *_stand_ins(spec)),
         dataflow=dataflow or Dataflow(),
         verification=verification,
         versions=dict(versions or {}),
         engine=engine,
     )
+
+
+def _stand_ins(spec: HardwareSpec) -> list[tuple[str, str]]:
+    """Return a note on what nobody published about a chip, and the spec therefore makes up."""
+    fields = () if spec.chip is None else spec.chip.unpublished()
+    return [("spec", f"not published, and simulated as the spec has it: {', '.join(fields)}")] if fields else []
 
 
 def _alike(plans: Iterable[SitePlan]) -> list[list[SitePlan]]:
@@ -136,6 +143,7 @@ def _row(calls: Sequence[SitePlan]) -> ReportRow:
         vote=bits.vote if analog and bits and bits.voted_cells else "",
         reads_per_cell=bits.reads if analog and bits else None,
         reads=sum(call.reads for call in calls),
+        **cost_fields(calls),
         settings=_flat(settings, analog=analog) if quantised else {},
         provenance=dict(plan.provenance),
         notes=_notes(calls),
@@ -143,7 +151,7 @@ def _row(calls: Sequence[SitePlan]) -> ReportRow:
 
 
 def _notes(calls: Sequence[SitePlan]) -> tuple[str, ...]:
-    notes = dict.fromkeys(note for call in calls for note in call.notes)
+    notes = dict.fromkeys([*(note for call in calls for note in call.notes), *cost_notes(calls)])
     if any(call.site.input_shape != calls[0].site.input_shape for call in calls):
         notes[f"shapes are those of the first of {len(calls)} calls"] = None
     return tuple(notes)
@@ -184,6 +192,8 @@ def _flat(settings: SiteSettings, *, analog: bool) -> dict[str, Any]:
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in tree.items():
+        if key == "measured":  # operating points are in the spec; here they would repeat at every site
+            value = f"{len(value)} operating points"
         found |= _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return found
 
@@ -216,6 +226,7 @@ def _totals(
         "cells_voted": sum(row.cells_voted or 0 for row in rows),
         "cells_digital": sum(row.cells_digital or 0 for row in rows),
         "parameters": parameters,
+        **cost_totals(rows),
     }
 
 

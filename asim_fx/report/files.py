@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from asim_fx.errors import UsageError
+from asim_fx.report.cost import PARTS, cost_lines
 from asim_fx.report.html import to_html
 from asim_fx.report.rows import MappingReport, ReportRow
 from asim_fx.report.serial import from_json, to_json
-from asim_fx.report.words import bit_plan, bits, count, footer, shape, share, tiles
+from asim_fx.report.words import bit_plan, bits, count, footer, quantity, shape, share, tiles
 
 Format: TypeAlias = Literal["json", "csv", "md", "html"]
 
@@ -22,6 +23,9 @@ CSV_COLUMNS = (
     "signed_because", "weight_signed", "weight_bits", "input_bits", "input_encoding", "scale", "macro",
     "rows", "columns", "adc_bits", "row_tiles", "column_tiles", "utilisation", "cycles", "cells_digital",
     "cells_voted", "cells_analog", "vote", "bit_plan", "reads", "notes",
+    "energy_j", "energy_low_j", "energy_high_j", "energy_column_j", "energy_adc_j", "energy_array_j",
+    "energy_accumulation_j", "energy_digital_j", "energy_loading_j", "tops_per_w", "setup_energy_j", "latency_s",
+    "latency_low_s", "latency_high_s", "arrays", "area_mm2", "adc_area_mm2", "cost_models",
 )
 # fmt: on
 """Columns of the CSV form; later versions only add at the end."""
@@ -68,6 +72,8 @@ def _csv_row(row: ReportRow) -> list[object]:
         "output_shape": shape(row.output_shape),
         "bit_plan": bit_plan(row.reads_per_cell) if row.reads_per_cell is not None else None,
         "notes": "; ".join(row.notes),
+        "cost_models": "; ".join(f"{part}: {model}" for part, model in row.cost_models.items()),
+        **{f"energy_{part}_j": row.energy_parts_j.get(part) for part in PARTS},
     }
     return [special[name] if name in special else getattr(row, name) for name in CSV_COLUMNS]
 
@@ -81,16 +87,22 @@ def to_markdown(report: MappingReport) -> str:
         _table(
             ("", "total", "analog", "integer", "float", "constant"),
             (
-                ("MACs", *(count(totals.get(f"macs{part}")) for part in ("", *_PARTS, "_constant"))),
-                ("sites", *(count(totals.get(f"sites{part}")) for part in ("", *_PARTS)), "-"),
+                ("MACs", *(count(totals.get(f"macs{part}")) for part in ("", *_TARGETS, "_constant"))),
+                ("sites", *(count(totals.get(f"sites{part}")) for part in ("", *_TARGETS)), "-"),
             ),
             numeric=5,
         ),
         f"{share(totals.get('analog_share'))} of the MACs are analog; "
         f"{count(totals.get('reads'))} ADC conversions; {count(totals.get('parameters'))} parameters.",
         "## Sites",
-        _table(_SITE_HEADER, (_site_cells(row) for row in report.rows), numeric=4),
+        _table(_SITE_HEADER, (_site_cells(row) for row in report.rows), numeric=6),
     ]
+    if costs := cost_lines(report):
+        figures = [(line.title, line.models, line.share or "-", line.figure) for line in costs]
+        parts += [
+            "## Cost of one image",
+            _table(("", "model, and where measurements lay", "share", ""), figures, numeric=2),
+        ]
     if report.unmapped:
         lines = [(u.name, u.kind, u.reason, count(u.macs), share(u.share)) for u in report.unmapped]
         parts += [
@@ -104,7 +116,7 @@ def to_markdown(report: MappingReport) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-_PARTS = ("_analog", "_integer", "_float")
+_TARGETS = ("_analog", "_integer", "_float")
 _SITE_HEADER = (
     "site",
     "kind",
@@ -116,6 +128,8 @@ _SITE_HEADER = (
     "MACs",
     "used",
     "reads",
+    "energy",
+    "latency",
 )
 
 
@@ -134,6 +148,8 @@ def _site_cells(row: ReportRow) -> tuple[str, ...]:
         count(row.macs),
         used,
         count(row.reads),
+        quantity(row.energy_j, "J") if row.energy_parts_j else "-",
+        quantity(row.latency_s, "s") if row.target == "analog" else "-",
     )
 
 

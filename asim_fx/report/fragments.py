@@ -5,30 +5,33 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from asim_fx.report.cost import banded, cost_lines
 from asim_fx.report.drawing import draw
 from asim_fx.report.elements import Element, element
 from asim_fx.report.layout import arrange
 from asim_fx.report.rows import MappingReport, ReportRow
-from asim_fx.report.words import bit_plan, bits, count, share, tiles
+from asim_fx.report.words import area, bit_plan, bits, count, efficiency, quantity, share, tiles
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 _PARTS = ("analog", "integer", "float", "constant")
 
-# Heading, field that it sorts by, and classes: num is right-aligned, w1 to w3 give way on narrow screens.
+# Heading, field that it sorts by, and classes: num is right-aligned, w1 to w4 give way on narrow screens.
 _COLUMNS: Sequence[tuple[str, str, str]] = (
     ("#", "index", "num w2"),
     ("Site", "name", "name"),
     ("Kind", "kind", "short w1"),
     ("Target", "target", "short"),
     (f"K {TIMES} N {TIMES} groups", "k", "short w3"),
-    ("Vectors", "vectors", "num w3"),
+    ("Vectors", "vectors", "num w4"),
     ("MACs", "macs", "num"),
     ("Bits w/x", "weight_bits", "short w1"),
     ("Tiles", "row_tiles", "short w2"),
     ("Used", "utilisation", "num w2"),
     ("Bit plan", "cells_digital", "short w3"),
-    ("ADC", "adc_bits", "num w3"),
+    ("ADC", "adc_bits", "num w4"),
     ("ADC reads", "reads", "num w1"),
+    ("Energy", "energy_j", "num w2"),
+    ("Latency", "latency_s", "num w4"),
 )
 
 
@@ -58,8 +61,23 @@ def cards(report: MappingReport) -> Element:
         _card("ADC conversions", count(reads), per_mac),
         _card("Cycles in all bit plans", count(_cells(report)), cells),
         _card("Parameters", count(totals.get("parameters")), ""),
-        class_="cards",
+        *_cost_cards(report),
+        class_="cards costed" if _cost_cards(report) else "cards",
     )
+
+
+def _cost_cards(report: MappingReport) -> list[Element]:
+    totals = report.totals
+    if not any(row.energy_parts_j for row in report.rows):
+        return []
+    energy = banded(totals.get("energy_low_j"), totals.get("energy_high_j"), "J")
+    latency = banded(totals.get("latency_low_s"), totals.get("latency_high_s"), "s")
+    return [
+        _card("Energy for one image", quantity(totals.get("energy_j"), "J"), energy),
+        _card("TOPS/W", efficiency(totals.get("tops_per_w")).removesuffix(" TOPS/W"), "at each site's own bits"),
+        _card("Latency on arrays", quantity(totals.get("latency_s"), "s"), latency),
+        _card("Area", area(totals.get("area_mm2")), f"{count(totals.get('arrays'))} arrays"),
+    ]
 
 
 def _cells(report: MappingReport) -> int:
@@ -139,6 +157,9 @@ def sites_table(report: MappingReport) -> Element:
     body = element("tbody", *(_line(number, row) for number, row in enumerate(report.rows)))
     sums = {"name": f"{len(report.rows)} sites", "macs": count(sum(row.macs for row in report.rows))}
     sums["reads"] = count(report.totals.get("reads"))
+    if any(row.energy_parts_j for row in report.rows):
+        sums["energy_j"] = quantity(report.totals.get("energy_j"), "J")
+        sums["latency_s"] = quantity(report.totals.get("latency_s"), "s")
     foot = element("tr", *(element("td", sums.get(key, ""), class_=classes) for _, key, classes in _COLUMNS))
     table = element("table", element("thead", head), body, element("tfoot", foot), id="site-table")
     return element("div", table, class_="scroll", tabindex="0", role="region", aria_label="Table of sites")
@@ -161,6 +182,8 @@ def _line(number: int, row: ReportRow) -> Element:
         "cells_digital": bit_plan(row.reads_per_cell),
         "adc_bits": str(row.adc_bits) if row.adc_bits is not None else "-",
         "reads": count(row.reads) if row.target == "analog" else "-",
+        "energy_j": quantity(row.energy_j, "J") if row.energy_parts_j else "-",
+        "latency_s": quantity(row.latency_s, "s") if row.target == "analog" else "-",
     }
     line = (element("td", cells[key], class_=classes) for _, key, classes in _COLUMNS)
     return element("tr", *line, id=f"site-{number}", data_index=number)
@@ -193,6 +216,27 @@ def unmapped_section(report: MappingReport) -> list[Element]:
 _UNMAPPED_COLUMNS = (
     ("Site", "name"), ("Kind", "short w1"), ("Reason", "reason"), ("MACs", "num w1"), ("Share", "num"),
 )  # fmt: skip
+
+
+def cost_section(report: MappingReport) -> list[Element]:
+    """Return the cost part by part, with models and bands; nothing where no site is on the chip."""
+    lines = cost_lines(report)
+    if not lines:
+        return []
+    columns = (
+        ("Part", "name"),
+        ("Figure", "num"),
+        ("Share", "num w1"),
+        ("Model, and where measurements lay", "reason"),
+    )
+    head = element("tr", *(element("th", title, scope="col", class_=classes) for title, classes in columns))
+    body = element("tbody")
+    for line in lines:
+        cells = zip((line.title, line.figure, line.share, line.models), columns, strict=True)
+        body.append(element("tr", *(element("td", cell, class_=classes) for cell, (_, classes) in cells)))
+    title = element("h2", "Cost of one image", id="cost-heading")
+    table = element("div", element("table", element("thead", head), body), class_="scroll")
+    return [element("section", title, table, aria_labelledby="cost-heading")]
 
 
 def dataflow_section(report: MappingReport) -> list[Element]:

@@ -36,6 +36,7 @@ def to_html(report: MappingReport) -> str:
         split=markup(fragments.split(report)),
         chips=markup(*fragments.chips(report)),
         sites=markup(fragments.sites_table(report)),
+        cost=markup(*fragments.cost_section(report)),
         unmapped=markup(*fragments.unmapped_section(report)),
         dataflow=markup(*fragments.dataflow_section(report)),
         notes=markup(*fragments.notes_section(report)),

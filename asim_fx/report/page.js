@@ -86,18 +86,27 @@
       "input_bits", "input_encoding", "scale"],
     Array: ["macro", "rows", "columns", "adc_bits", "row_tiles", "column_tiles", "utilisation", "cycles",
       "cells_digital", "cells_voted", "cells_analog", "vote", "reads"],
+    "Cost of one image": ["energy_j", "energy_low_j", "energy_high_j", "tops_per_w", "setup_energy_j", "latency_s",
+      "latency_low_s", "latency_high_s", "arrays", "area_mm2", "adc_area_mm2"],
   };
-  const DRAWN = ["name", "notes", "settings", "provenance", "reads_per_cell"];
+  const DRAWN = ["name", "notes", "settings", "provenance", "reads_per_cell", "energy_parts_j", "cost_models"];
   const LABELS = {
     op: "operation", k: "K (reduction)", n: "N (outputs)", macs: "MACs", geometry: "window", weights: "stored weights",
     input_shape: "input", weight_shape: "stored operand", output_shape: "output", signed: "input signed",
     signed_because: "because", why: "in the rule's words", adc_bits: "ADC bits", cycles: "cycles (cells)",
-    reads: "ADC conversions",
+    reads: "ADC conversions", energy_j: "energy", energy_low_j: "energy at least", energy_high_j: "energy at most",
+    tops_per_w: "TOPS/W", setup_energy_j: "writing weights, once", latency_s: "latency", latency_low_s: "latency at least",
+    latency_high_s: "latency at most", area_mm2: "area, mm²", adc_area_mm2: "area of converters, mm²",
   };
+  function quantity(value, unit) {
+    const place = value === 0 ? 0 : Math.min(6, Math.max(0, Math.ceil(-Math.log10(value) / 3)));
+    return `${Number((value * 1000 ** place).toPrecision(3)).toLocaleString("en")} ${["", "m", "µ", "n", "p", "f", "a"][place]}${unit}`;
+  }
   function words(key, value) {
     if (value === null || value === "") return null;
     if (key.endsWith("_shape")) return value.map((size) => size ?? "N").join(" × ");
     if (key === "utilisation") return `${(100 * value).toFixed(1)} %`;
+    if (/_(j|s)$/.test(key)) return quantity(value, key.endsWith("_j") ? "J" : "s");
     if (typeof value === "boolean") return value ? "yes" : "no";
     return typeof value === "number" ? value.toLocaleString("en") : String(value);
   }

@@ -54,6 +54,20 @@ class ReportRow:
         vote: how votes are counted, or the empty string where nothing is voted.
         reads_per_cell: the bit plan: reads of each cell, [stored plane][streamed plane], LSB first.
         reads: ADC conversions, over all calls; 0 where not analog.
+        energy_j: energy over all calls; None where a part of it is unknown, or the site is not on the chip.
+        energy_low_j: lower end of the band of the models that made it.
+        energy_high_j: upper end.
+        energy_parts_j: part (column, adc, array, accumulation, digital, loading) -> its energy, None where unknown.
+        tops_per_w: two operations for each MAC, by energy, at the site's own bits.
+        setup_energy_j: energy of writing weights that then stay, once.
+        latency_s: time over all calls; None where unknown, and for what is computed in digital logic.
+        latency_low_s: lower end of its band.
+        latency_high_s: upper end.
+        arrays: arrays that hold the site; None where not analog.
+        area_mm2: area of these arrays.
+        adc_area_mm2: area of their converters.
+        cost_models: part of the energy, ``latency``, ``area``, ``adc_area`` or ``setup`` -> the model that made it and
+            its band, or what is missing.
         settings: dotted field of the spec -> the value resolved for this site; empty where it stays float.
         provenance: dotted field -> where its value came from.
         notes: what else must be said (``patch split``, ``batch-dependent``).
@@ -98,6 +112,19 @@ class ReportRow:
     vote: str = ""
     reads_per_cell: tuple[tuple[int, ...], ...] | None = None
     reads: int = 0
+    energy_j: float | None = None
+    energy_low_j: float | None = None
+    energy_high_j: float | None = None
+    energy_parts_j: Mapping[str, float | None] = field(default_factory=dict)
+    tops_per_w: float | None = None
+    setup_energy_j: float | None = None
+    latency_s: float | None = None
+    latency_low_s: float | None = None
+    latency_high_s: float | None = None
+    arrays: int | None = None
+    area_mm2: float | None = None
+    adc_area_mm2: float | None = None
+    cost_models: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -164,7 +191,10 @@ class MappingReport:
             macs - macs_analog; analog_share = macs_analog / macs, None for a model without MACs; sites,
             sites_analog, sites_integer, sites_float (rows of this report); reads (ADC conversions);
             cells_analog, cells_voted, cells_digital (sums over the bit plans of the analog rows); parameters
-            (of the model).
+            (of the model). Cost: energy_j, energy_low_j, energy_high_j and energy_PART_j are sums over the analog and
+            the integer rows, latency_s (with low and high), arrays, area_mm2, adc_area_mm2 and setup_energy_j over
+            the analog rows, one after another; None where a row is unknown. tops_per_w = 2 x MACs of these rows /
+            energy_j; sites_without_energy are the rows that energy_j lacks or does not know.
         unmapped: what is not analog, largest first.
         notes: (module, text) pairs that concern more than one site.
         dataflow: the drawing.

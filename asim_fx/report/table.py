@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
-from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from asim_fx.report.cost import CostLine, cost_lines
+from asim_fx.report.fitting import Column, fitted_table
 from asim_fx.report.rows import MappingReport, ReportRow
-from asim_fx.report.words import UNKNOWN, bit_plan, bits, count, footer, printable, shape, share, shorten, tiles
+from asim_fx.report.words import (
+    UNKNOWN,
+    area,
+    bit_plan,
+    bits,
+    count,
+    efficiency,
+    footer,
+    printable,
+    quantity,
+    shape,
+    share,
+    shorten,
+    tiles,
+)
 
 _STYLES = {"analog": "green", "integer": "yellow", "float": "red"}
-# Columns are left out before names are shortened below this.
+# Columns are left out before texts are broken below these.
 _NAME_WIDTH = 28
+_REASON_WIDTH = 16
 _ORIGIN_WIDTH = 32
-_BETWEEN = 3
+_ELSEWHERE = "a wider terminal or --report csv shows them"
 
 
 def print_report(report: MappingReport, console: Console) -> None:
@@ -34,6 +48,8 @@ def renderable(report: MappingReport, width: int) -> RenderableType:
         width: characters of a line: 100 show what matters, about 190 everything.
     """
     parts: list[RenderableType] = [_headline(report), sites_table(report, width), _bit_plans(report)]
+    if lines := cost_lines(report):
+        parts.append(cost_table(lines, width))
     if report.unmapped:
         parts.append(unmapped_table(report, width))
     if report.notes:
@@ -51,62 +67,59 @@ def _headline(report: MappingReport) -> Text:
         if macs:
             line.append(f", {share(macs / totals['macs'])} {part}")
     line.append(f"; {count(totals.get('reads'))} ADC conversions; {count(totals.get('parameters'))} parameters")
+    if totals.get("energy_j") is not None:
+        line.append(f"\n{quantity(totals['energy_j'], 'J')} for one image, {efficiency(totals.get('tops_per_w'))}")
+        line.append(f"; {quantity(totals.get('latency_s'), 's')} on analog arrays, one layer after another")
     return line
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """A column of the site table; those of the highest rank give way first where the line is too short."""
+def sites_table(report: MappingReport, width: int) -> RenderableType:
+    """Return one line for each site, and the totals. Names are whole: long ones take several lines."""
+    rows, totals = report.rows, report.totals
+    targets = [row.target for row in rows]
 
-    title: str
-    rank: int
-    cell: Callable[[ReportRow], str]
-    total: str = ""
-    right: bool = False
+    def column(title: str, rank: int, cell: Callable[[ReportRow], str], total: str = "", right: bool = False) -> Column:
+        return Column(title, [cell(row) for row in rows], rank, total, right)
 
-
-def sites_table(report: MappingReport, width: int) -> Table:
-    """Return one line for each site, and the totals. Only names are ever shortened; columns are left out instead."""
-    names = [_name(row) for row in report.rows]
-    lines = [(column, [column.cell(row) for row in report.rows]) for column in _columns(report)]
-    widths = {column.title: max(map(len, (column.title, column.total, *cells))) + _BETWEEN for column, cells in lines}
-    longest = max(map(len, (*names, _sites(report))))
-    while len(lines) > 1 and sum(widths.values()) + min(longest, _NAME_WIDTH) + _BETWEEN > width:
-        least = max(lines, key=lambda line: line[0].rank)
-        if least[0].rank == 0:
-            break
-        lines.remove(least)
-        del widths[least[0].title]
-    left = max(12, width - sum(widths.values()) - _BETWEEN)
-    table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
-    table.add_column("site", _sites(report), no_wrap=True)
-    for column, _ in lines:
-        table.add_column(column.title, column.total, no_wrap=True, justify="right" if column.right else "left")
-    for number, name in enumerate(names):
-        cells = [Text(values[number], _STYLES.get(values[number], "")) for _, values in lines]
-        table.add_row(Text(shorten(name, left)), *cells)
-    return table
-
-
-def _columns(report: MappingReport) -> list[_Column]:
-    totals = report.totals
-    return [
-        _Column("kind", 1, lambda row: row.kind),
-        _Column("target", 0, lambda row: row.target, f"{totals.get('sites_analog', UNKNOWN)} analog"),
-        _Column("output", 8, lambda row: shape(row.output_shape)),
-        _Column("K x N x groups", 6, lambda row: " x ".join(map(str, (row.k, row.n, row.groups)))),
-        _Column("MACs", 0, lambda row: count(row.macs), count(totals.get("macs")), right=True),
-        _Column("bits w/x", 2, bits),
-        _Column("tiles", 3, tiles),
-        _Column("used", 4, lambda row: _or_dash(row, share(row.utilisation)), right=True),
-        _Column("bit plan", 5, lambda row: bit_plan(row.reads_per_cell)),
-        _Column("decided by", 7, lambda row: shorten(printable(row.decided_by), _ORIGIN_WIDTH)),
-        _Column("ADC reads", 0, lambda row: _or_dash(row, count(row.reads)), count(totals.get("reads")), right=True),
+    columns = [
+        Column("site", [_name(row) for row in rows], total=_sites(report), least=_name_width(width)),
+        column("kind", 4, lambda row: row.kind),
+        Column("target", targets, 3, _analog_sites(report), styles=[_STYLES.get(target, "") for target in targets]),
+        column("output", 11, lambda row: shape(row.output_shape)),
+        column("K x N x groups", 9, lambda row: " x ".join(map(str, (row.k, row.n, row.groups)))),
+        column("MACs", 0, lambda row: count(row.macs), count(totals.get("macs")), right=True),
+        column("bits w/x", 5, bits),
+        column("tiles", 6, tiles),
+        column("used", 7, lambda row: _or_dash(row, share(row.utilisation)), right=True),
+        column("bit plan", 8, lambda row: bit_plan(row.reads_per_cell)),
+        column("decided by", 10, lambda row: shorten(printable(row.decided_by), _ORIGIN_WIDTH)),
+        column("ADC reads", 1, lambda row: _or_dash(row, count(row.reads)), count(totals.get("reads")), right=True),
+        column("energy", 4, _energy, quantity(totals.get("energy_j"), "J"), right=True),
+        column("latency", 12, _latency, quantity(totals.get("latency_s"), "s"), right=True),
+        column("area", 13, lambda row: _or_dash(row, area(row.area_mm2)), area(totals.get("area_mm2")), right=True),
     ]
+    return fitted_table(columns, width, elsewhere=_ELSEWHERE)
+
+
+def _name_width(width: int) -> int:
+    """Return the width below which names are not broken further as long as a column can give way."""
+    return min(_NAME_WIDTH, max(12, width // 3))
+
+
+def _energy(row: ReportRow) -> str:
+    return quantity(row.energy_j, "J") if row.energy_parts_j else "-"
+
+
+def _latency(row: ReportRow) -> str:
+    return _or_dash(row, quantity(row.latency_s, "s"))
 
 
 def _or_dash(row: ReportRow, figure: str) -> str:
     return figure if row.target == "analog" else "-"
+
+
+def _analog_sites(report: MappingReport) -> str:
+    return f"{report.totals.get('sites_analog', UNKNOWN)} analog"
 
 
 def _sites(report: MappingReport) -> str:
@@ -126,19 +139,31 @@ def _bit_plans(report: MappingReport) -> Text:
     return Text.assemble((heading, "bold"), "\n".join(lines), "\n") if lines else Text("No site is analog.\n")
 
 
-def unmapped_table(report: MappingReport, width: int) -> Table:
+def cost_table(lines: Sequence[CostLine], width: int) -> RenderableType:
+    """Return the cost part by part, with the model that made each figure and its band."""
+    columns = [
+        Column("", [line.title for line in lines]),
+        Column("figure", [line.figure for line in lines], right=True),
+        Column("share", [line.share for line in lines], 1, right=True),
+        Column("model, and where measurements lay", [printable(line.models) for line in lines], least=width // 3),
+    ]
+    return fitted_table(columns, width, title="Cost of one image", elsewhere=_ELSEWHERE)
+
+
+def unmapped_table(report: MappingReport, width: int) -> RenderableType:
     """Return what is not analog, with the reason and the share of the model's MACs."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Not analog, and why", title_justify="left")
-    table.title_style = "bold"
-    table.add_column("site", no_wrap=True)
-    table.add_column("kind", no_wrap=True)
-    table.add_column("MACs", justify="right", no_wrap=True)
-    table.add_column("share", justify="right", no_wrap=True)
-    table.add_column("reason", overflow="fold")
-    for row in report.unmapped:
-        name = shorten(printable(row.name), max(16, min(44, width // 3)))
-        table.add_row(Text(name), row.kind, count(row.macs), share(row.share), Text(printable(row.reason)))
-    return table
+    rows = report.unmapped
+    reasons = [printable(row.reason) for row in rows]
+    longest = max((len(word) for reason in reasons for word in reason.split()), default=0)
+    names = min(_NAME_WIDTH, max(12, width // 4))
+    columns = [
+        Column("site", [printable(row.name) for row in rows], least=names),
+        Column("kind", [row.kind for row in rows], 2),
+        Column("MACs", [count(row.macs) for row in rows], right=True),
+        Column("share", [share(row.share) for row in rows], 1, right=True),
+        Column("reason", reasons, least=min(max(longest, _REASON_WIDTH), width // 2)),
+    ]
+    return fitted_table(columns, width, title="Not analog, and why", elsewhere=_ELSEWHERE)
 
 
 def _notes(report: MappingReport) -> Text:

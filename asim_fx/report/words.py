@@ -24,6 +24,31 @@ def count(value: float | None) -> str:
     return f"{scaled:.{digits}f} {_UNITS[unit]}"
 
 
+_SMALL_UNITS = ("", "m", "µ", "n", "p", "f", "a")
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """Return a figure in three digits with its unit (``3.63 µJ``), ``unknown`` for None."""
+    if value is None:
+        return UNKNOWN
+    if value >= 1 or value == 0:
+        return f"{count(value)}{'' if value >= 999.5 else ' '}{unit}"
+    scaled, place = value, 0
+    while scaled < 0.9995 and place < len(_SMALL_UNITS) - 1:
+        scaled, place = scaled * 1000, place + 1
+    return f"{scaled:.3g} {_SMALL_UNITS[place]}{unit}"
+
+
+def area(value_mm2: float | None) -> str:
+    """Return an area in three digits (``12.6 mm2``), ``unknown`` for None."""
+    return UNKNOWN if value_mm2 is None else f"{float(f'{value_mm2:.3g}'):,g} mm2"
+
+
+def efficiency(tops_per_w: float | None) -> str:
+    """Return an efficiency in three digits (``12.6 TOPS/W``), ``unknown`` for None."""
+    return UNKNOWN if tops_per_w is None else f"{tops_per_w:.3g} TOPS/W"
+
+
 def share(value: float | None) -> str:
     """Return a share of 0..1 in percent. Only exactly nothing is 0 %, and only exactly everything 100 %."""
     if value is None:

@@ -17,10 +17,11 @@ FORMAT = 1
 
 
 class BatchKey(NamedTuple):
-    """Which piece of a simulation: what was run, with which noise (None: without), on which batch."""
+    """Which piece of a simulation: what was run, with which noise and die (None: without), on which batch."""
 
     variant: Variant
     seed: int | None
+    die: int | None
     batch: int
 
 
@@ -36,6 +37,7 @@ class BatchResult:
         top1: of these, with the right class first.
         top5: with the right class among the first five; None where the model has five classes or fewer.
         seconds: of the forward pass.
+        die: the chip; None where the seed stands for it too.
     """
 
     variant: Variant
@@ -45,11 +47,12 @@ class BatchResult:
     top1: int
     top5: int | None
     seconds: float
+    die: int | None = None
 
     @property
     def key(self) -> BatchKey:
         """Which piece of the simulation this is."""
-        return BatchKey(self.variant, self.seed, self.batch)
+        return BatchKey(self.variant, self.seed, self.die, self.batch)
 
 
 class Journal:

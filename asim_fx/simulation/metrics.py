@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean, median, quantiles, stdev
 
 Z95 = 1.959963984540054
 """97.5 % quantile of the normal distribution."""
@@ -35,16 +35,54 @@ class Estimate:
     interval: str
 
 
-def estimate_over_seeds(shares: Sequence[float]) -> Estimate:
-    """Return the mean of one share for each seed, with Student's t interval of that mean.
+@dataclass(frozen=True, slots=True)
+class DieSpread:
+    """How a share in percent spreads over chips.
 
-    It says how far other draws of the noise would lead on the same images, not how far other images would.
+    Attributes:
+        dies: number of chips.
+        mean: over all of them.
+        worst: of the worst one.
+        percentile_5: 5 % of the chips are below; between two chips, by linear interpolation.
+        median: half of the chips are below.
+        percentile_95: 95 % of the chips are below.
+        of_die: of each chip, the mean over seeds of the noise.
+    """
+
+    dies: int
+    mean: float
+    worst: float
+    percentile_5: float
+    median: float
+    percentile_95: float
+    of_die: tuple[float, ...]
+
+
+def spread_over_dies(shares: Sequence[float]) -> DieSpread:
+    """Return the spread of one share for each chip, in percent; at least one."""
+    twentieths = quantiles(shares, n=20, method="inclusive") if len(shares) > 1 else [shares[0]] * 19
+    return DieSpread(
+        dies=len(shares),
+        mean=fmean(shares),
+        worst=min(shares),
+        percentile_5=twentieths[0],
+        median=median(shares),
+        percentile_95=twentieths[-1],
+        of_die=tuple(shares),
+    )
+
+
+def estimate_over_seeds(shares: Sequence[float], what: str = "seeds") -> Estimate:
+    """Return the mean of one share for each seed, or die, with Student's t interval of that mean.
+
+    It says how far other draws would lead on the same images, not how far other images would.
 
     Args:
         shares: percent, at least two.
+        what: what was drawn, for the words about the interval.
     """
     mean, half = fmean(shares), student_t95(len(shares) - 1) * stdev(shares) / math.sqrt(len(shares))
-    return Estimate(mean, max(0.0, mean - half), min(100.0, mean + half), f"{len(shares)} seeds, Student t")
+    return Estimate(mean, max(0.0, mean - half), min(100.0, mean + half), f"{len(shares)} {what}, Student t")
 
 
 def estimate_over_images(right: int, images: int) -> Estimate:

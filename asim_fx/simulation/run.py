@@ -15,12 +15,18 @@ from torch import Tensor
 
 from asim_fx.converted import ConvertedModel
 from asim_fx.data import DataSource
-from asim_fx.errors import DataError, InputError
+from asim_fx.errors import DataError, InputError, UsageError
 from asim_fx.fingerprint import fingerprint
 from asim_fx.passes.lower_sites import RNG
 from asim_fx.sharding import ALONE, Shard
 from asim_fx.simulation.journal import BatchKey, BatchResult, Journal, Variant, open_journal
-from asim_fx.simulation.metrics import Estimate, estimate_over_images, estimate_over_seeds
+from asim_fx.simulation.metrics import (
+    DieSpread,
+    Estimate,
+    estimate_over_images,
+    estimate_over_seeds,
+    spread_over_dies,
+)
 
 Progress = Callable[[int, int | None], None]
 """Called with finished batches and all batches, over all variants; None where the number is not known."""
@@ -37,6 +43,7 @@ class VariantResult:
         top1: share of images with the right class first.
         top5: with the right class among the first five; None where there are five classes or fewer.
         images_per_second: of the forward passes, of all processes together.
+        over_dies: top-1 over chips, where several were asked for.
     """
 
     variant: Variant
@@ -45,6 +52,7 @@ class VariantResult:
     top1: Estimate
     top5: Estimate | None
     images_per_second: float
+    over_dies: DieSpread | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ def simulate(
     data: DataSource,
     *,
     seeds: Sequence[int] = (0,),
+    dies: int | None = None,
     baseline: bool = False,
     device: str | torch.device = "cpu",
     results_file: Path | None = None,
@@ -93,6 +102,8 @@ def simulate(
         converted: the model; it is moved to the device.
         data: the images.
         seeds: of the noise.
+        dies: how many chips to simulate, each with every seed: what is fixed in silicon is drawn once for each, and its
+            noise is its own. None: one for each seed.
         baseline: whether to run the float model too.
         device: where to run.
         results_file: JSON lines, one for each batch; None writes nothing.
@@ -121,7 +132,10 @@ def simulate(
     if any(other != header for other in shard.gather(header)):
         msg = "the processes do not have the same model and data"
         raise DataError(msg, hint="give all of them the same artifact, data and options")
-    runs = _runs(seeds, baseline=baseline)
+    if dies is not None and dies < 1:
+        msg = f"there must be at least one die, not {dies}"
+        raise UsageError(msg)
+    runs = _runs(seeds, [None] if dies is None else range(dies), baseline=baseline)
     path = results_file if shard.leads else None
     with open_journal(path, header, resume=resume, overwrite=overwrite) as journal:
         journal.finished = shard.gather(journal.finished)[0]
@@ -149,12 +163,13 @@ def model_identity(converted: ConvertedModel) -> str:
     return digest.hexdigest()
 
 
-Run = tuple[Variant, int | None]
+Run = tuple[Variant, int | None, int | None]
+"""What runs, with which seed of the noise, on which die."""
 
 
-def _runs(seeds: Sequence[int], *, baseline: bool) -> list[Run]:
-    first: list[Run] = [("float", None)] if baseline else []
-    return [*first, ("integer", None), *(("hardware", seed) for seed in seeds)]
+def _runs(seeds: Sequence[int], dies: Sequence[int | None], *, baseline: bool) -> list[Run]:
+    first: list[Run] = [("float", None, None)] if baseline else []
+    return [*first, ("integer", None, None), *(("hardware", seed, die) for die in dies for seed in seeds)]
 
 
 def _run_all(
@@ -178,14 +193,14 @@ def _run_all(
         at_work = sum(shard.gather(batch is not None))
         if not at_work:
             return
-        for variant, seed in runs:
+        for variant, seed, die in runs:
             result = None
-            if batch is not None and BatchKey(variant, seed, number) not in journal.finished:
+            if batch is not None and BatchKey(variant, seed, die, number) not in journal.finished:
                 images, labels = (part.to(device) for part in batch)
                 converted.set_fidelity(variant)
-                converted.reseed(seed or 0, first_sample=number * data.batch_size)
+                converted.reseed(seed or 0, first_sample=number * data.batch_size, die=die)
                 right, seconds = _forward(converted, images, labels, data.classes)
-                result = BatchResult(variant, seed, number, len(labels), *right, seconds)
+                result = BatchResult(variant, seed, number, len(labels), *right, seconds, die)
             for finished in shard.gather(result):
                 if finished is not None:
                     journal.append(finished)
@@ -197,7 +212,7 @@ def _run_all(
 def _first_unfinished(runs: Sequence[Run], finished: Mapping[BatchKey, BatchResult]) -> int:
     """Return the first batch that some run has not finished."""
     batch = 0
-    while all(BatchKey(variant, seed, batch) in finished for variant, seed in runs):
+    while all(BatchKey(*run, batch) in finished for run in runs):
         batch += 1
     return batch
 
@@ -236,7 +251,7 @@ def _synchronise(device: torch.device) -> None:
 def _summarise(
     runs: Sequence[Run], finished: Mapping[BatchKey, BatchResult], processes: int
 ) -> tuple[VariantResult, ...]:
-    variants = dict.fromkeys(variant for variant, _ in runs)
+    variants = dict.fromkeys(run[0] for run in runs)
     return tuple(
         _summarise_variant(variant, [run for run in runs if run[0] == variant], finished, processes)
         for variant in variants
@@ -246,26 +261,40 @@ def _summarise(
 def _summarise_variant(
     variant: Variant, runs: Sequence[Run], finished: Mapping[BatchKey, BatchResult], processes: int
 ) -> VariantResult:
-    by_seed = [[result for key, result in finished.items() if key[:2] == run] for run in runs]
-    images = sum(result.images for result in by_seed[0])
+    by_run = [[result for key, result in finished.items() if key[:3] == run] for run in runs]
+    images = sum(result.images for result in by_run[0])
     if not images:
         msg = "there are no images"
         raise DataError(msg)
-    everything = [result for results in by_seed for result in results]
+    everything = [result for results in by_run for result in results]
+    dies = [run[2] for run in runs]
+    top1 = [sum(result.top1 for result in results) for results in by_run]
     has_top5 = all(result.top5 is not None for result in everything)
     return VariantResult(
         variant=variant,
-        seeds=tuple(seed for _, seed in runs if seed is not None),
+        seeds=tuple(dict.fromkeys(run[1] for run in runs if run[1] is not None)),
         images=images,
-        top1=_estimate([sum(result.top1 for result in results) for results in by_seed], images),
-        top5=_estimate([sum(result.top5 or 0 for result in results) for results in by_seed], images)
+        top1=_estimate(top1, dies, images),
+        top5=_estimate([sum(result.top5 or 0 for result in results) for results in by_run], dies, images)
         if has_top5
         else None,
         images_per_second=processes * len(runs) * images / max(sum(result.seconds for result in everything), 1e-9),
+        over_dies=None if dies[0] is None else spread_over_dies(_of_dies(top1, dies, images)),
     )
 
 
-def _estimate(right: Sequence[int], images: int) -> Estimate:
+def _estimate(right: Sequence[int], dies: Sequence[int | None], images: int) -> Estimate:
     if len(right) == 1:
         return estimate_over_images(right[0], images)
+    shares = _of_dies(right, dies, images)
+    if len(shares) > 1:
+        return estimate_over_seeds(shares, "dies")
     return estimate_over_seeds([100 * count / images for count in right])
+
+
+def _of_dies(right: Sequence[int], dies: Sequence[int | None], images: int) -> list[float]:
+    """Return the share of each die in percent, the mean over its seeds; one share where no dies were asked for."""
+    counts: dict[int | None, list[int]] = {}
+    for die, own_right in zip(dies, right, strict=True):
+        counts.setdefault(die, []).append(own_right)
+    return [100 * sum(own) / (len(own) * images) for own in counts.values()]

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from asim_fx.errors import SpecIssue
 from asim_fx.ir import input_plane_widths
+from asim_fx.spec.circuit_checks import circuit_conflicts
+from asim_fx.spec.conflict import Conflict
 from asim_fx.spec.merge import MACRO, Merged, merge, undefined_macro
 from asim_fx.spec.schema import HardwareSpec, Macro, SiteSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """Settings that cannot stand together.
-
-    Attributes:
-        fields: the settings that take part (``macro.adc.bits``), the one to blame first.
-        message: what is wrong and what would be right.
-    """
-
-    fields: tuple[str, ...]
-    message: str
+from asim_fx.spec.sources import source_issues
 
 
 def problems(settings: SiteSettings, signed: bool | None) -> list[tuple[str, str]]:
@@ -44,6 +33,7 @@ def conflicts(settings: SiteSettings, signed: bool | None) -> list[Conflict]:
     found = list(_operand_conflicts(settings, signed))
     if settings.target == "analog":
         found += _macro_conflicts(settings)
+        found += circuit_conflicts(settings)
         found += _bit_plan_conflicts(settings, signed)
     return found
 
@@ -83,6 +73,22 @@ def _macro_conflicts(settings: SiteSettings) -> Iterator[Conflict]:
                 )
     if macro.weights == "parallel":
         yield from _parallel_conflicts(settings)
+    if macro.cost.columns_per_adc > macro.columns:
+        yield Conflict(
+            ("macro.cost.columns_per_adc", "macro.columns"),
+            f"`cost.columns_per_adc: {macro.cost.columns_per_adc}` is more than the `columns: {macro.columns}` there "
+            "are to share a converter",
+        )
+    if macro.cost.cell_rows != "unknown" and macro.cost.cell_rows < macro.rows:
+        yield Conflict(
+            ("macro.cost.cell_rows", "macro.rows"),
+            f"`cost.cell_rows: {macro.cost.cell_rows}` is fewer than the `rows: {macro.rows}` that are read at once",
+        )
+    if macro.cost.model == "measured" and not macro.cost.measured:
+        yield Conflict(
+            ("macro.cost.model", "macro.cost.measured"),
+            "`cost.model: measured` needs an operating point in `cost.measured`; add one, or use auto",
+        )
 
 
 def _parallel_conflicts(settings: SiteSettings) -> Iterator[Conflict]:
@@ -134,7 +140,9 @@ def _bit_plan_conflicts(settings: SiteSettings, signed: bool | None) -> Iterator
             f"`vote.levels: {vote.levels}` votes on nothing: levels below `hybrid.levels: {hybrid.levels}` "
             f"are digital, and both count from level 0; use {hybrid.levels + 1} or more",
         )
+    macro = settings.macro
     drawn = noise.random_percent_fs > 0 or noise.nonlinear_percent_fs > 0
+    drawn = drawn or macro.bitline.statistics is not None or macro.capacitors.mismatch == "redrawn"
     if vote.levels > 0 and vote.samples > 1 and vote.how == "mode" and settings.macro.adc.bits == "ideal" and drawn:
         yield Conflict(
             ("vote.how", "macro.adc.bits"),
@@ -165,7 +173,8 @@ def spec_issues(spec: HardwareSpec, removed: Sequence[str] = ()) -> list[SpecIss
     """
     gone = {_as_setting(path) for path in removed}
     undefined = [(name, path) for name, path in _named_macros(spec) if name not in spec.macros]
-    found = [
+    found = [] if removed else source_issues(spec)
+    found += [
         undefined_macro(spec, name, path)
         for name, path in undefined
         if "macros" not in removed and f"macros.{name}" not in removed
@@ -227,4 +236,7 @@ def _issue(spec: HardwareSpec, merged: Merged, conflict: Conflict, blamed: str) 
     """Place a conflict at the first of its fields that the blamed section wrote, or else anything."""
     paths = [merged.paths[field] for field in conflict.fields]
     written = [path for path in paths if path.startswith(f"{blamed}.")] or [path for path in paths if path] or [blamed]
+    if conflict.fields[0] == MACRO and not spec.macros:
+        message = "`target: analog` needs a macro and there is none; define one, for example `m: {rows: 255}`"
+        return SpecIssue(spec.origin.where("macros"), "macros", message)
     return SpecIssue(spec.origin.where(written[0]), written[0], conflict.message)

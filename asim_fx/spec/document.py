@@ -22,6 +22,7 @@ def complete_document(spec: HardwareSpec) -> dict[str, Any]:
         "version": spec.version,
         "name": spec.name,
         "description": spec.description,
+        **({} if spec.chip is None else {"chip": spec.chip.model_dump(exclude_none=True)}),
         "macros": {name: macro.model_dump() for name, macro in spec.macros.items()},
         "defaults": {name: value for name, value in defaults.items() if value is not None},
         "rules": [_match_first(rule.model_dump()) for rule in spec.rules],

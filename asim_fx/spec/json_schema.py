@@ -21,6 +21,7 @@ def _built() -> dict[str, Any]:
         fields[name].pop("default", None)
     built["$defs"]["Rule"]["properties"] = {name: fields[name] for name in (*_FIRST_IN_RULE, *fields)}
     built["properties"]["macros"]["additionalProperties"] = False
+    built["$defs"]["Chip"]["properties"]["sources"]["additionalProperties"] = False
     _drop_null(built)
     return built
 

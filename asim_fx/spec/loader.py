@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from asim_fx.errors import SpecError, SpecIssue, UsageError
+from asim_fx.spec.attach import ReadFile, attach_files, beside
 from asim_fx.spec.checks import spec_issues
 from asim_fx.spec.origin import SpecOrigin
 from asim_fx.spec.overrides import apply_overrides
@@ -21,34 +22,40 @@ _SHIPPED = "asim_fx.hwspecs"
 _SUFFIXES = (".yaml", ".yml")
 
 
-def load_spec(source: str | os.PathLike[str] | HardwareSpec, overrides: Sequence[str] = ()) -> HardwareSpec:
+def load_spec(
+    source: str | os.PathLike[str] | HardwareSpec, overrides: Sequence[str] = (), *, read_file: ReadFile | None = None
+) -> HardwareSpec:
     """Load a hardware spec and check all that can be checked without a model.
 
     Args:
         source: name of a shipped spec (``generic-255x8b``), path to a YAML file, or a spec.
         overrides: fields to change, each ``a.b=value`` with the path from the root and the value in YAML
             (``macros.m.adc.bits=6``, ``rules.0.vote.levels=3``).
+        read_file: gives the text of a measured file that the spec names; by default it lies beside the spec.
 
     Raises:
         SpecError: there is no such spec, or it is not valid; with every issue that was found.
         UsageError: ``source`` is something else.
     """
     if isinstance(source, HardwareSpec):
-        return _changed(source, overrides)
+        return _changed(source, overrides, read_file)
     if not isinstance(source, (str, os.PathLike)):
         message = f"a spec is a HardwareSpec, the name of a shipped one, or a path, not {type(source).__name__}"
         raise UsageError(message)
     text, name = _read(source)
-    return parse_spec(text, name, overrides)
+    return parse_spec(text, name, overrides, read_file=read_file)
 
 
-def parse_spec(text: str, name: str, overrides: Sequence[str] = ()) -> HardwareSpec:
+def parse_spec(
+    text: str, name: str, overrides: Sequence[str] = (), *, read_file: ReadFile | None = None
+) -> HardwareSpec:
     """Do what ``load_spec`` does with a document that was read already.
 
     Args:
         text: the YAML document.
         name: the file, for messages.
         overrides: fields to change.
+        read_file: gives the text of a measured file that the spec names; by default it lies beside ``name``.
 
     Raises:
         SpecError: it is not valid; with every issue that was found.
@@ -56,7 +63,7 @@ def parse_spec(text: str, name: str, overrides: Sequence[str] = ()) -> HardwareS
     document = read_yaml(text, name)
     if document.data is None:
         raise SpecError(document.issues or [_empty_document(name, text)])
-    return _finish(document, SpecOrigin(name=name, text=text), overrides)
+    return _finish(document, SpecOrigin(name=name, text=text), overrides, read_file)
 
 
 def shipped_names() -> tuple[str, ...]:
@@ -65,14 +72,25 @@ def shipped_names() -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")))
 
 
-def _changed(spec: HardwareSpec, overrides: Sequence[str]) -> HardwareSpec:
+def _changed(source: HardwareSpec, overrides: Sequence[str], read_file: ReadFile | None) -> HardwareSpec:
+    known = beside(Path(source.origin.name).parent) if read_file is None else read_file
+
+    def read(path: str) -> str:
+        return source.files[path].text if path in source.files else known(path)
+
     if not overrides:
-        return spec
-    document = YamlDocument(spec.origin.name, spec.model_dump(exclude_unset=True), dict(spec.origin.lines))
-    return _finish(document, spec.origin, overrides)
+        # What was built in Python has not been checked against its files yet.
+        spec, issues = attach_files(source, read)
+        if issues:
+            raise SpecError(issues)
+        return spec if spec.files else source
+    document = YamlDocument(source.origin.name, source.model_dump(exclude_unset=True), dict(source.origin.lines))
+    return _finish(document, source.origin, overrides, read)
 
 
-def _finish(document: YamlDocument, base: SpecOrigin, overrides: Sequence[str]) -> HardwareSpec:
+def _finish(
+    document: YamlDocument, base: SpecOrigin, overrides: Sequence[str], read_file: ReadFile | None
+) -> HardwareSpec:
     result = apply_overrides(document.data, document.lines, overrides)
     origin = SpecOrigin(
         name=base.name,
@@ -86,6 +104,8 @@ def _finish(document: YamlDocument, base: SpecOrigin, overrides: Sequence[str]) 
     spec = None if outcome.spec is None else outcome.spec.with_origin(origin)
     if spec is not None:
         issues += spec_issues(spec, outcome.removed)
+        spec, wrong = attach_files(spec, read_file or beside(Path(base.name).parent))
+        issues += wrong
     if issues or spec is None:
         raise SpecError(_in_file_order(issues))
     return spec
@@ -134,4 +154,4 @@ def _not_found(shown: str, shipped: Sequence[str]) -> str:
     )
     near = get_close_matches(Path(shown).stem, shipped, n=1)
     hint = f"; did you mean `{near[0]}`?" if near else ";"
-    return f"{what}{hint} shipped are {', '.join(shipped)}"
+    return f"{what}{hint} `asim-spec list` shows what ships"

@@ -66,6 +66,8 @@ def _set(result: Overridden, parts: Sequence[str], value: Any, flag: str) -> Non
         if isinstance(parent, dict) and key not in parent:
             if parts[:depth] == ["macros"]:
                 raise _CannotSetError(unknown_name(part, list(parent), "macro"))
+            if here == "rules":
+                raise _CannotSetError(_no_item(".".join(parts[: depth + 2]), []))
             parent[key] = {}
             result.flags[here] = flag
         parent = parent[key]
@@ -85,6 +87,11 @@ def _key(parent: Any, part: str, path: str) -> str | int:
         return part
     if part.isdecimal() and int(part) < len(parent):
         return int(part)
-    count = f"{len(parent)} items, numbered from 0" if parent else "no items"
-    message = f"`{path}` does not exist: the list has {count}"
-    raise _CannotSetError(message)
+    raise _CannotSetError(_no_item(path, parent))
+
+
+def _no_item(path: str, items: Sequence[Any]) -> str:
+    if not items and path.startswith("rules."):
+        return f"`{path}` does not exist: there are no rules"
+    count = f"{len(items)} items, numbered from 0" if items else "no items"
+    return f"`{path}` does not exist: the list has {count}"

@@ -9,24 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_serializer
+from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_serializer
 
+from asim_fx.spec.base import Extent, PositiveInt, SpecModel
+from asim_fx.spec.chip import Chip
+from asim_fx.spec.circuits import Bitline, Capacitors, Cells, Window
+from asim_fx.spec.macro_cost import MacroCost
+from asim_fx.spec.measured import MeasuredFile
 from asim_fx.spec.origin import SpecOrigin
 from asim_fx.spec.selectors import check_name_selector, parse_condition
 
-PositiveInt = Annotated[int, Field(ge=1)]
-Extent = Annotated[int, Field(ge=1, le=2**20)]
 MacroName = Annotated[str, Field(pattern=r"^[^\s.]+$")]
 Percent = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 OpName = Literal["conv", "linear", "qk", "av", "matmul"]
 ScaleMode = Literal["dynamic", "sample", "static"]
 Signed = Literal["auto"] | bool  # not a Literal of booleans: that would take 1 for true
-
-
-class SpecModel(BaseModel):
-    """Base of all parts of a spec: frozen, strict about types, no unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Adc(SpecModel):
@@ -35,9 +33,42 @@ class Adc(SpecModel):
     bits: Annotated[int, Field(ge=1, le=24)] | Literal["ideal"] = Field(
         8, description="Resolution in bits, or `ideal`: no converter, the column's value as it is."
     )
-    range: Literal["rows"] = Field(
+    range: Literal["rows", "used", "window"] = Field(
         "rows",
-        description="Full scale of the converter: `rows` times the largest input plane value, as in ASiM.",
+        description="What the converter tells apart: `rows`: MAC values up to all `rows` times the largest input "
+        "plane value, as in ASiM. `used`: up to the rows that the fullest row tile of the site uses. `window`: "
+        "what `window` says.",
+    )
+    window: Window = Field(default_factory=Window, description="Limits of `range: window`.")
+    columns_per_adc: PositiveInt = Field(
+        1, description="Columns that share a converter, and so its gain and offset; at most `columns`."
+    )
+    gain_error_percent: Annotated[float, Field(gt=-100, allow_inf_nan=False)] = Field(
+        0.0, description="Gain error of all converters, in percent."
+    )
+    offset_lsb: Finite = Field(0.0, description="Offset of all converters, in steps (LSB), after the gain.")
+    gain_sigma_percent: Percent = Field(
+        0.0, description="Standard deviation of each converter's own gain, in percent; one draw for the die."
+    )
+    offset_sigma_lsb: Percent = Field(
+        0.0, description="Standard deviation of each converter's own offset, in steps; one draw for the die."
+    )
+    comparator_noise_lsb_rms: Percent = Field(
+        0.0, description="Noise of the comparator, in steps, drawn anew at each read."
+    )
+    dnl_sigma_lsb: Percent = Field(
+        0.0,
+        description="Standard deviation of the width of each step, in ideal steps; one draw for each site of the die.",
+    )
+    inl_polynomial_lsb: list[Finite] | None = Field(
+        None,
+        description="Integral nonlinearity as a polynomial, constant first: the step to code c is off by "
+        "a0 + a1*x + a2*x^2 ... steps, x = c / (2^bits - 1).",
+    )
+    code_table: str | None = Field(
+        None,
+        description="Measured steps: a CSV file with the columns `code,threshold_lsb`, codes 1 to 2^bits - 1, the "
+        "level of the step to each code in ideal steps (ideal: code - 0.5). The path is relative to this file.",
     )
 
 
@@ -46,6 +77,14 @@ class Noise(SpecModel):
 
     random_percent_fs: Percent = Field(
         0.0, description="Standard deviation of the random (thermal) noise, in percent of full scale."
+    )
+    random_lsb_rms: Percent = Field(0.0, description="The same in steps of the converter (LSB), rms.")
+    enob: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None,
+        description="The same as effective number of bits of the converter: (4^(bits - enob) - 1) / 12 steps squared.",
+    )
+    sndr_db: Finite | None = Field(
+        None, description="The same as signal to noise and distortion ratio: enob = (sndr_db - 1.76) / 6.02."
     )
     nonlinear_percent_fs: Percent = Field(
         0.0,
@@ -78,11 +117,15 @@ class Macro(SpecModel):
     noise: Noise = Field(default_factory=Noise, description="What is drawn anew for each read.")
     domain: Literal["charge", "current"] = Field("charge", description="What a column adds up.")
     current: Current = Field(default_factory=Current, description="Effects of `domain: current`.")
+    bitline: Bitline = Field(default_factory=Bitline, description="What the column does to the MAC value.")
+    capacitors: Capacitors = Field(default_factory=Capacitors, description="Unit capacitors of `domain: charge`.")
+    cells: Cells = Field(default_factory=Cells, description="Faults of the cells.")
     weights: Literal["bit-planes", "parallel"] = Field(
         "bit-planes",
         description="`parallel`: one read takes the whole signed product of input and weight, instead of one "
         "bit plane each.",
     )
+    cost: MacroCost = Field(default_factory=MacroCost, description="What energy, latency and area follow from.")
 
 
 class Hybrid(SpecModel):
@@ -229,6 +272,7 @@ class HardwareSpec(SpecModel):
     version: Annotated[int, Field(ge=1, le=1)] = Field(description="Version of this format.")
     name: str = Field(description="Name of the chip, for reports.")
     description: str = Field("", description="One sentence about the chip.")
+    chip: Chip | None = Field(None, description="The published chip that the spec describes, and its sources.")
     macros: dict[MacroName, Macro] = Field(description="The arrays of the chip, by name.")
     defaults: Defaults = Field(default_factory=Defaults, description="Settings of every site that no rule changes.")
     rules: list[Rule] = Field(
@@ -240,6 +284,7 @@ class HardwareSpec(SpecModel):
         "needs numba, auto takes the fastest that the device has.",
     )
     _origin: SpecOrigin = PrivateAttr(default_factory=SpecOrigin)
+    _files: Mapping[str, MeasuredFile] = PrivateAttr(default_factory=dict)
 
     @property
     def origin(self) -> SpecOrigin:
@@ -250,6 +295,17 @@ class HardwareSpec(SpecModel):
         """Return the same spec with another origin."""
         copy = self.model_copy()
         copy._origin = origin
+        return copy
+
+    @property
+    def files(self) -> Mapping[str, MeasuredFile]:
+        """The measured files that the spec names, by the path as it is written."""
+        return self._files
+
+    def with_files(self, files: Mapping[str, MeasuredFile]) -> HardwareSpec:
+        """Return the same spec with its measured files read."""
+        copy = self.model_copy()
+        copy._files = files
         return copy
 
 

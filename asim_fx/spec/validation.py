@@ -105,6 +105,8 @@ def _message(path: Path, error: ErrorDetails, data: Any) -> str:
     if error["type"] == _MISSING:
         example = ", for example `version: 1`" if path == ("version",) else ""
         return f"this field is missing; it must be {in_words(schema_at(path, root) or {}, root)}{example}"
+    if error["type"] == _BAD_KEY and path[0] == "chip":
+        return f"a source is named by the dotted path of a field, which holds no spaces: '{path[-1]}'"
     if error["type"] == _BAD_KEY:
         return f"the name of a macro cannot hold spaces or dots: '{path[1]}'"
     if error["type"] == _UNKNOWN and parent is not None:

@@ -92,11 +92,14 @@ class _Builder:
         self.scalars = _new_yaml().constructor
         self.open: list[Node] = []
         self.count = 0
+        self.refused_alias = False
 
     def build(self, node: Node, path: str) -> Any:
         self.count += 1
         if any(node is parent for parent in self.open) or self.count > _MOST_NODES:
-            self._issue(node, path, "an alias stands for something that contains it, or for far too much")
+            if not self.refused_alias:  # one alias of many that multiply says it for all
+                self._issue(node, path, "an alias stands for something that contains it, or for far too much")
+            self.refused_alias = True
             return None
         self.open.append(node)
         try:

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import zoo
 from benchmarks.zoo_row import ZooRow, failed, measure
-from benchmarks.zoo_summary import TITLES, families, families_markdown
+from benchmarks.zoo_summary import TITLES, families, families_markdown, unmapped_markdown
 
 PLANNED = ZooRow("resnet18", "whole", "cpu", macs=10, macs_dispatched=10, analog_share=1.0, seconds=2.0, peak_mb=600)
 
@@ -64,6 +64,16 @@ def test_the_summary_counts() -> None:
     assert everything["models"] == "4"
     assert everything["largest MB"] == "900"
     assert families_markdown(rows).count("\n") == 4
+
+
+def test_reasons_are_listed_with_their_largest_share() -> None:
+    rows = [
+        replace(PLANNED, unmapped={"computed once": 1}),
+        replace(PLANNED, name="resnet34", unmapped={"computed once": 2, "float: in a branch": 5}),
+    ]
+    *_, first, second = unmapped_markdown(rows).splitlines()
+    assert first == "| computed once | 2 | 20.0% | resnet18, resnet34 |"
+    assert second == "| float: in a branch | 1 | 50.0% | resnet34 |"
 
 
 @pytest.mark.parametrize("name", ["test_byobnet", "torchvision:squeezenet1_1"])

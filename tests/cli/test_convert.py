@@ -156,3 +156,31 @@ def test_an_internal_error_says_that_it_is_one(capsys, monkeypatch: pytest.Monke
     assert result.code == 1
     assert "internal error: ZeroDivisionError: something impossible" in result.err
     assert "Traceback" not in result.err
+
+
+def test_a_pipe_gets_whole_names(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS")
+    printed = run(capsys, "asim-convert", MODEL, "ideal", "--dry-run").out
+    assert "Left out" not in printed
+    assert "decided by" in printed
+
+
+def test_without_values_an_image_may_be_of_any_size(capsys) -> None:
+    size = ("--input-size", 3, 1_000_000, 1_000_000, "--device", "meta", "--report", "json")
+    result = run(capsys, "asim-convert", "test_resnet", "ideal", "--dry-run", *size)
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["sites"][0]["input_shape"] == [None, 3, 1_000_000, 1_000_000]
+
+
+def test_an_image_that_no_memory_holds_is_refused(capsys) -> None:
+    size = ("--input-size", 3, 1_000_000, 1_000_000, "--device", "cpu")
+    result = run(capsys, "asim-convert", "test_resnet", "ideal", "--dry-run", *size)
+    assert result.code == 2
+    assert "not enough memory for an input of 2x3x1000000x1000000" in result.err
+
+
+@pytest.mark.parametrize("size", [(-1, 8, 8), (3, 0, 8)])
+def test_sizes_below_one_are_refused(capsys, size: tuple[int, ...]) -> None:
+    result = run(capsys, "asim-convert", "test_resnet", "ideal", "--dry-run", "--input-size", *size)
+    assert result.code == 2
+    assert "at least 1, not" in result.err

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -133,6 +134,23 @@ def test_a_model_of_the_user_s_own_code(capsys, tmp_path: Path, monkeypatch: pyt
     assert other.code == 2
     given_again = run(capsys, "asim-simulate", "out", *DIGITS, "--model", "own_code:net", "--model-kwargs", "width=3")
     assert given_again.code == 0, given_again.err
+
+
+def test_a_factory_for_a_model_with_a_name_is_refused(capsys, artifact: Path) -> None:
+    result = run(capsys, "asim-simulate", artifact, *DIGITS, "--model", "own_code:net")
+    assert result.code == 2
+    assert "was made from asim:digits_resnet" in result.err
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_narrow_terminals_get_whole_figures(
+    capsys, artifact: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    result = run(capsys, "asim-simulate", artifact, *DIGITS)
+    assert max(map(len, result.out.splitlines())) <= columns
+    assert "…" not in result.out
+    assert re.search(r"\(\d+\.\d-\d+\.\d\)", result.out)
 
 
 def test_ctrl_c_keeps_finished_batches_and_says_how_to_go_on(artifact: Path, tmp_path: Path) -> None:

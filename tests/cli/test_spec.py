@@ -28,8 +28,33 @@ def test_a_pipe_gets_whole_lines(capsys: Capture):
     assert line.rstrip().endswith(load_spec("generic-256x7b-hybrid").description)
 
 
+@pytest.mark.parametrize("columns", [40, 60, 120])
+def test_columns_of_the_terminal_are_kept(capsys: Capture, monkeypatch: pytest.MonkeyPatch, columns: int):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert max(map(len, run(capsys, "asim-spec", "list").out.splitlines())) <= columns
+
+
 def test_list_as_json(capsys: Capture):
-    assert [spec["name"] for spec in json.loads(run(capsys, "asim-spec", "list", "--json").out)][-1] == "ideal"
+    listed = {spec["name"]: spec for spec in json.loads(run(capsys, "asim-spec", "list", "--json").out)}
+    assert listed["ideal"]["macros"] == ["m"]
+    assert (listed["jia-isscc2021"]["venue"], listed["jia-isscc2021"]["year"]) == ("ISSCC", 2021)
+
+
+def test_list_shows_what_was_published_and_what_was_not(capsys: Capture):
+    lines = {line.split()[0]: line for line in run(capsys, "asim-spec", "list").out.splitlines() if line.split()}
+    chip = ("ISSCC 2021", "16 nm", "1152 x 256", "8 bits", "0.2667 random", "1936 (1b/1b)")
+    assert all(word in lines["jia-isscc2021"] for word in chip)
+    assert "unknown" in lines["jia-jssc2020"]  # its noise
+    assert "512 x unknown" in lines["cr-cim-vlsi2023"]
+
+
+def test_show_explains_a_published_chip(capsys: Capture):
+    done = run(capsys, "asim-spec", "show", "jia-jssc2020")
+    assert parse_spec(done.out, "shown.yaml") == load_spec("jia-jssc2020")
+    comments = [line for line in done.out.splitlines() if line.startswith("#")]
+    assert "Hongyang Jia" in comments[0]
+    assert any("0.85 V, 11.49 pJ for a read, 1750 ns for a read, 400 TOPS/W (1b/1b)" in line for line in comments)
+    assert any(line.startswith("#   not published") and "noise" in line for line in comments)
 
 
 def test_show_is_a_spec_again(capsys: Capture):

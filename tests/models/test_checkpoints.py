@@ -122,3 +122,10 @@ def test_a_whole_pickled_model_is_refused(tmp_path: Path) -> None:
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such"):
         read_state_dict(tmp_path / "w.pth")
+
+
+def test_a_text_is_no_checkpoint(tmp_path):
+    file = tmp_path / "weights.pth"
+    file.write_text("these are no weights\n")
+    with pytest.raises(CheckpointError, match="neither a torch file nor safetensors"):
+        read_state_dict(file)

@@ -22,9 +22,11 @@ from asim_fx.passlog import FoldedOp
 from asim_fx.report.build import build_report
 from asim_fx.report.dataflow import simplify
 from asim_fx.report.rows import MappingReport
+from asim_fx.spec.macro_cost import MacroCost
 from asim_fx.spec.schema import Defaults, HardwareSpec, Hybrid, Macro, SiteSettings, Vote
 
-SPEC = HardwareSpec(version=1, name="generic-256x7b-hybrid", macros={"m": Macro()}, defaults=Defaults(macro="m"))
+MACRO = Macro(cost=MacroCost(node_nm=28.0, supply_v=0.9))
+SPEC = HardwareSpec(version=1, name="generic-256x7b-hybrid", macros={"m": MACRO}, defaults=Defaults(macro="m"))
 VERSIONS = {"asim-fx": "0.1.0", "torch": "2.15.0", "timm": "1.0.31"}
 VERIFICATION = "captured MACs equal those of eager execution; outputs agree at batch sizes 2 and 3"
 
@@ -36,7 +38,7 @@ def settings(target: str = "analog", *, hybrid: int = 0, vote: int = 0) -> SiteS
         hybrid=Hybrid(levels=hybrid),
         vote=Vote(levels=vote, samples=3 if vote else 1, how="median"),
         macro_name="m",
-        macro=Macro(),
+        macro=MACRO,
     )
 
 

@@ -36,7 +36,7 @@ def test_csv_has_one_line_a_site_and_every_scalar_field():
     assert sum(int(line["macs"]) for line in lines) == sum(row.macs for row in SMALL.rows)
     assert lines[0]["adc_bits"] == ""
     left_out = {field.name for field in fields(ReportRow)} - set(CSV_COLUMNS)
-    assert left_out == {"settings", "provenance", "reads_per_cell"}
+    assert left_out == {"settings", "provenance", "reads_per_cell", "energy_parts_j"}
 
 
 def test_markdown_shows_names_as_they_are():

@@ -35,10 +35,35 @@ def test_no_figure_is_cut_and_no_line_is_too_long(width):
         assert f" {count(row.macs)} " in text
 
 
-def test_long_names_keep_both_ends():
-    name = "features.stage." + "inner." * 20 + "conv.weight"
-    text = printed(replace(SMALL, rows=(replace(SMALL.rows[1], name=name),)))
-    assert re.search(r"features\S*…\S*weight", text)
+@pytest.mark.parametrize("width", [34, 40, 64, 100, 1000])
+def test_long_names_are_whole(width):
+    names = [f"encoder.layers.encoder_layer_{number}.self_attention.qk" for number in range(12)]
+    rows = tuple(replace(SMALL.rows[1], name=name) for name in names)
+    text = printed(replace(SMALL, rows=rows, unmapped=()), width)
+    lines = text[text.index("site ") : text.index(" sites")].splitlines()[2:]
+    joined = "".join(line[1:].split("  ")[0].strip() for line in lines)
+    assert joined.startswith("".join(names))
+    assert "…" not in text
+
+
+@pytest.mark.parametrize("width", [34, 40, 50, 64, 80])
+def test_narrow_tables_say_which_columns_are_left_out(width):
+    text = printed(resnet_like(), width)
+    assert max(map(len, text.splitlines())) <= width
+    words = " ".join(text.split())
+    assert f"Left out to fit {width} characters: " in words
+    assert "decided by" in words
+    assert "area; a wider terminal" in words
+    for row in resnet_like().rows:
+        assert re.search(rf" {re.escape(count(row.macs))}( |$)", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_reasons_break_between_words(width):
+    reason = "integer: the stem sees the image, holds few MACs and costs accuracy"
+    text = printed(replace(SMALL, unmapped=(replace(SMALL.unmapped[0], reason=reason),)), width)
+    printed_words = text[text.index("Not analog") :].split()
+    assert all(word in printed_words for word in reason.split())
 
 
 def test_everything_that_is_not_analog_is_listed():

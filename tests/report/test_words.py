@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asim_fx.report.words import UNKNOWN, bit_plan, count, printable, shape, share, shorten
+from asim_fx.report.words import UNKNOWN, bit_plan, count, printable, quantity, shape, share, shorten
 
 SCALE = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 
@@ -67,3 +67,20 @@ def test_a_bit_plan_is_one_line():
 
 def test_names_cannot_steer_a_terminal():
     assert printable("a\x1b[31m\nb") == "a\ufffd[31m\ufffdb"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "unknown"),
+        (0, "0 J"),
+        (1.5, "1.5 J"),
+        (3.63e-6, "3.63 µJ"),
+        (9.9999e-7, "1 µJ"),
+        (4.2e-15, "4.2 fJ"),
+        (1234.0, "1.23 kJ"),
+        (0.25, "250 mJ"),
+    ],
+)
+def test_quantities(value, text):
+    assert quantity(value, "J") == text

@@ -9,7 +9,14 @@ from asim_fx.spec.merge import merge
 
 
 def test_what_ships():
-    assert shipped_names() == ("generic-255x8b", "generic-256x7b-hybrid", "ideal")
+    chips = [name for name in shipped_names() if load_spec(name).chip is not None]
+    assert set(shipped_names()) - set(chips) == {"generic-255x8b", "generic-256x7b-hybrid", "ideal"}
+    assert len(chips) >= 12
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_a_spec_is_named_as_its_file(name: str):
+    assert load_spec(name).name == name
 
 
 @pytest.mark.parametrize("name", shipped_names())

@@ -56,7 +56,11 @@ def test_the_schema_is_a_copy():
     [
         (("macros", "any", "adc", "bits"), "a whole number from 1 to 24, or `ideal`"),
         (("defaults", "signed"), "`auto`, or `true` or `false`"),
-        (("rules", 3, "macro"), "text, or a mapping with rows, columns, adc, noise, domain, current or weights"),
+        (
+            ("rules", 3, "macro"),
+            "text, or a mapping with rows, columns, adc, noise, domain, current, bitline, capacitors, cells, "
+            "weights or cost",
+        ),
         (("rules", 0, "macro", "noise", "random_percent_fs"), "a number, 0 or more"),
         (("version",), "`1`"),
         (("rules",), "a list"),

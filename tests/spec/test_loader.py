@@ -74,14 +74,14 @@ def test_spec_from_python_says_so():
 def test_unknown_name_suggests():
     assert load_errors("generic-255x8") == [
         "generic-255x8: no hardware spec of this name ships with asim-fx, and there is no such file; did you mean "
-        "`generic-255x8b`? shipped are generic-255x8b, generic-256x7b-hybrid, ideal"
+        "`generic-255x8b`? `asim-spec list` shows what ships"
     ]
 
 
 def test_missing_file(tmp_path: Path):
     missing = tmp_path / "nowhere.yaml"
     (line,) = load_errors(missing)
-    assert line.startswith(f"{missing}: there is no such file; shipped are")
+    assert line.startswith(f"{missing}: there is no such file; `asim-spec list`")
 
 
 def test_shipped_name_with_suffix_is_suggested_without():
@@ -117,8 +117,8 @@ def test_byte_order_mark_is_fine(tmp_path: Path):
         ("# nothing\n", "chip.yaml:1: the document holds nothing; a hardware spec starts with `version: 1`"),
         (
             "- 1\n",
-            "chip.yaml:1: a hardware spec must be a mapping with version, name, description, macros, defaults, rules "
-            "or engine, not a list",
+            "chip.yaml:1: a hardware spec must be a mapping with version, name, description, chip, macros, defaults, "
+            "rules or engine, not a list",
         ),
         ("name: x\nmacros: {m: [}\n", None),
     ],
@@ -158,7 +158,8 @@ rules:
         "chip.yaml:4: macros.m.adc.bits: must be a whole number from 1 to 24, or `ideal`, not 0",
         "chip.yaml:4: macros.m.noise.random_percent_fs: must be a number, 0 or more, not -1",
         "chip.yaml:4: macros.m.colums: there is no field `colums`; did you mean `columns`?",
-        "chip.yaml:5: macros.m2: must be a mapping with rows, columns, adc, noise, domain, current or weights, not 5",
+        "chip.yaml:5: macros.m2: must be a mapping with rows, columns, adc, noise, domain, current, bitline, "
+        "capacitors, cells, weights or cost, not 5",
         "chip.yaml:6: macros.m2: this key is already in line 5; remove one of them",
         "chip.yaml:7: defaults.signed: must be `auto`, or `true` or `false`, not the text 'yes'",
         "chip.yaml:7: defaults.vote: must be a mapping with levels, samples or how, not 3",
@@ -213,3 +214,30 @@ def test_no_pydantic_words_reach_the_user():
     lines = errors_of("a: 1\nmacros: 3\nrules: {}\ndefaults: []\n")
     assert not [line for line in lines if "Input should" in line or "pydantic" in line or "Extra" in line]
     assert len(lines) == 7
+
+
+def test_rules_that_are_not_there_cannot_be_set():
+    with pytest.raises(SpecError, match=r"`rules\.9` does not exist: there are no rules"):
+        parse_spec("version: 1\nname: x\nmacros: {m: {rows: 8}}\n", "chip.yaml", ["rules.9.target=float"])
+
+
+def test_no_macro_to_name_is_said():
+    with pytest.raises(SpecError, match=r"needs a macro and there is none") as refused:
+        parse_spec("version: 1\nname: x\nmacros: {}\n", "chip.yaml")
+    assert "give `macro` the name" not in str(refused.value)
+
+
+def test_aliases_that_multiply_are_told_once():
+    levels = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 8))
+    with pytest.raises(SpecError) as refused:
+        parse_spec(f"version: 1\nname: x\nmacros: {{m: {{rows: 8}}}}\na0: &a0 [1]\n{levels}\n", "chip.yaml")
+    assert str(refused.value).count("for far too much") == 1
+    assert len(str(refused.value).splitlines()) <= 11
+
+
+def test_of_the_same_issue_ten_are_shown():
+    rules = "\n".join("  - {match: {op: conv}, weight_bits: 0}" for _ in range(15))
+    with pytest.raises(SpecError) as refused:
+        parse_spec(f"version: 1\nname: x\nmacros: {{m: {{rows: 8}}}}\nrules:\n{rules}\n", "chip.yaml")
+    assert len(refused.value.issues) == 15
+    assert str(refused.value).splitlines()[10:] == ["and 5 more of the same", "15 errors"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asim_fx.artifact import load
+from asim_fx.artifact import load, source_name
 from asim_fx.capture import InputLeaf
 from asim_fx.converted import ConvertedModel
 from asim_fx.errors import DataError, UsageError
@@ -40,9 +40,14 @@ def load_artifact(directory: Path, factory: str | None, kwargs: Sequence[str]) -
 
     Raises:
         ArtifactError: the artifact cannot be used.
+        UsageError: a factory for an artifact that needs none.
         ModelError: the factory does not make a model.
         DataError: the model does not take images.
     """
+    known = "" if factory is None else source_name(directory)
+    if known:
+        msg = f"{directory} was made from {known}, which is built again by its own name: --model is not for it"
+        raise UsageError(msg, hint="leave out --model")
     original = None if factory is None else _build(factory, kwargs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's and timm's words about their own code

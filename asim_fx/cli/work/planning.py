@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asim_fx.models import build_model, parse_name
+from asim_fx.models.memory import enough_memory_for
 
 if TYPE_CHECKING:
     from asim_fx.conversion import PlannedModel
@@ -110,9 +111,15 @@ def example_inputs(built: BuiltModel, seed: int, batch: int = 2) -> tuple[Any, .
         return built.example[0]
     generator = torch.Generator().manual_seed(seed)
     device = next((parameter.device for parameter in built.model.parameters()), torch.device("cpu"))
+    if device.type == "meta" and not built.listed:
+        return tuple(torch.empty(batch, *shape, device=device) for shape in built.input_shapes)
     if built.listed:
         return ([torch.rand(built.input_shapes[0], generator=generator).to(device)],)
     return tuple(torch.randn(batch, *shape, generator=generator).to(device) for shape in built.input_shapes)
+
+
+def _example_shape(built: BuiltModel) -> tuple[int, ...]:
+    return (2, *built.input_shapes[0]) if built.input_shapes else ()
 
 
 def _shown_name(built: BuiltModel) -> str:
@@ -131,18 +138,19 @@ def plan_model(
     begin("building the model")
     with _quiet():
         built = build_to_plan(model, options)
-        return plan(
-            built.model,
-            document,
-            example_inputs(built, options.seed),
-            None if built.example is None else built.example[1],
-            name=_shown_name(built),
-            source=built.source,
-            strict=conversion.strict,
-            fold_batch_norm=conversion.fold_batch_norm,
-            values=not (built.listed and options.device is None),
-            progress=begin,
-        )
+        with enough_memory_for(_example_shape(built)):
+            return plan(
+                built.model,
+                document,
+                example_inputs(built, options.seed),
+                None if built.example is None else built.example[1],
+                name=_shown_name(built),
+                source=built.source,
+                strict=conversion.strict,
+                fold_batch_norm=conversion.fold_batch_norm,
+                values=not (built.listed and options.device is None),
+                progress=begin,
+            )
 
 
 def convert_model(
@@ -155,7 +163,7 @@ def convert_model(
     document = load_spec(spec, conversion.overrides)
     begin("building the model")
     built = build(model, options)
-    with _quiet():
+    with _quiet(), enough_memory_for(_example_shape(built)):
         return convert(
             built.model,
             document,

@@ -12,14 +12,17 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from asim_fx.ops.codes import convert, top_code
+from asim_fx.nonidealities.column_errors import TileColumns, column_matrices
+from asim_fx.nonidealities.reads import has_real_cells, needs_columns
+from asim_fx.ops.codes import convert, reads_nothing_as_zero, top_code
 from asim_fx.ops.config import OpConfig
+from asim_fx.ops.die import cell_numbers
 from asim_fx.ops.draws import READS_PER_BLOCK, OutputCounters, Seed, output_counters, read_words
 from asim_fx.ops.exact import integer_matmul
 from asim_fx.ops.parallel import for_each, threads_for
 from asim_fx.ops.planes import extract, partial_codes, partial_largest
 from asim_fx.ops.reduction import Block, Reduction
-from asim_fx.ops.schedule import ReadPart, Schedule, full_scale, schedule
+from asim_fx.ops.schedule import ReadPart, Schedule, full_scale, lowest_part, schedule
 from asim_fx.ops.tiles import TileMatrix, tile_matrices
 from asim_fx.ops.votes import vote
 
@@ -42,7 +45,9 @@ def _simulate(reduction: Reduction, config: OpConfig, work: Schedule, seed: Seed
     threads = threads_for(device)
     vectors = max(1, working_bytes // (threads * _bytes_per_vector(reduction, config, work)))
     parts = list(reduction.blocks(min(vectors, -(-reduction.vectors // threads))))
-    cells = _cell_numbers(reduction, config) if work.parts else None
+    own = has_real_cells(config.read) or needs_columns(config.read)
+    cells = cell_numbers(reduction, config) if work.parts and own else None
+    constant = lowest_part(config, reduction.length)
 
     def prepare(groups: slice) -> Callable[[Block], None]:
         stored = reduction.stored[groups]
@@ -54,6 +59,8 @@ def _simulate(reduction: Reduction, config: OpConfig, work: Schedule, seed: Seed
         variants = len({(part.stored, part.analog) for part in work.parts})
         matrices = tile_matrices(stored, None if cells is None else cells[groups], work.stored, config, seed, variants)
 
+        columns = column_matrices(None if cells is None else cells[groups], len(work.stored), config, seed)
+
         def compute(block: Block) -> None:
             vectors = reduction.streamed(block)
             sums = _Sums()
@@ -61,8 +68,9 @@ def _simulate(reduction: Reduction, config: OpConfig, work: Schedule, seed: Seed
                 outputs = None
                 if work.noisy:
                     outputs = output_counters(reduction.flat_index(block, device), config.layout, reduction.numel, seed)
-                _read_tiles(vectors, matrices, work, config, outputs, seed, sums)
-            total = torch.zeros((*vectors.shape[:2], reduction.outputs), dtype=torch.float64, device=device)
+                _read_tiles(vectors, matrices, columns, work, config, outputs, seed, sums)
+            shape = (*vectors.shape[:2], reduction.outputs)
+            total = torch.full(shape, constant, dtype=torch.float64, device=device)
             for part, right, column in products:
                 left = partial_codes(vectors, work.streamed, part.streamed)
                 largest = partial_largest(work.streamed, part.streamed)
@@ -95,7 +103,8 @@ def exact_sums(reduction: Reduction, config: OpConfig, *, working_bytes: int = W
     """Return the exact part of an operation alone, as ``simulate`` returns the whole: float64, flat, row-major."""
     work = schedule(config)
     if not work.exact:
-        return torch.zeros(reduction.numel, dtype=torch.float64, device=reduction.stored.device)
+        constant = lowest_part(config, reduction.length)
+        return torch.full((reduction.numel,), constant, dtype=torch.float64, device=reduction.stored.device)
     return _simulate(reduction, config, replace(work, parts=(), noisy=False), Seed(0), working_bytes)
 
 
@@ -114,13 +123,15 @@ class _Sums:
 
     def add_to(self, total: Tensor, config: OpConfig) -> Tensor:
         for full, votes in sorted(self.of):
-            total += self.of[full, votes].to(torch.float64) * (full / (top_code(config.read) * votes))
+            unit = config.read.span(full) / (top_code(config.read) * votes)
+            total += self.of[full, votes].to(torch.float64) * unit
         return total
 
 
 def _read_tiles(
     vectors: Tensor,
     matrices: TileMatrix,
+    columns: TileColumns,
     work: Schedule,
     config: OpConfig,
     outputs: OutputCounters | None,
@@ -136,9 +147,10 @@ def _read_tiles(
         for part in work.parts:
             plane = extract(rows, work.streamed[part.streamed])
             draws = words if part.analog else {}
-            if not draws and not bool(plane.any()):
-                continue  # A read of nothing gives code 0, unless noise is drawn.
-            _read_part(plane, tile, part, matrices, work, config, draws, sums)
+            silent = not draws and reads_nothing_as_zero(config.read, full_scale(config, work.streamed[part.streamed]))
+            if silent and not bool(plane.any()):
+                continue  # Nothing conducts: code 0.
+            _read_part(plane, tile, part, matrices, columns, work, config, draws, sums)
 
 
 def _read_part(
@@ -146,13 +158,14 @@ def _read_part(
     tile: int,
     part: ReadPart,
     matrices: TileMatrix,
+    columns: TileColumns,
     work: Schedule,
     config: OpConfig,
     words: Mapping[int, Tensor],
     sums: _Sums,
 ) -> None:
     streamed = work.streamed[part.streamed]
-    varies = part.analog and bool(config.read.cell_variation_percent)
+    varies = part.analog and has_real_cells(config.read)
     matrix = matrices(tile, part.stored, varies)
     if varies:
         # Float64 on a grid of 2**-20: exact, so that the order of the sum does not matter.
@@ -166,7 +179,8 @@ def _read_part(
     for position, i in enumerate(part.stored):
         mac = macs[:, :, position]
         numbers = [_read_number(config, tile, i, part.streamed, again) for again in range(reads)]
-        outcomes = [convert(mac, config.read, full, words.get(number)) for number in numbers]
+        column = columns(tile, i) if part.analog else None
+        outcomes = [convert(mac, config.read, full, words.get(number), column) for number in numbers]
         place = work.stored[i].place * streamed.place
         sums.add((full, averaged), vote(outcomes, config.plan.vote), place)
 
@@ -186,22 +200,6 @@ def _reads_of(work: Schedule, config: OpConfig, tile: int) -> set[int]:
         for i in part.stored
         for again in range(part.reads)
     }
-
-
-def _cell_numbers(reduction: Reduction, config: OpConfig) -> Tensor | None:
-    """Return the number of the physical cells behind each stored code, or None where all cells are alike.
-
-    Where samples are told apart (attention), all samples of a batch use the same cells.
-    """
-    if not config.read.cell_variation_percent:
-        return None
-    count = reduction.stored_numel
-    flat = torch.arange(count, device=reduction.stored.device)
-    layout = config.weight.layout
-    if layout is not None and count:
-        batch = count // layout.elements
-        flat = flat // (layout.stride * batch) * layout.stride + flat % layout.stride
-    return reduction.arrange_stored(flat)
 
 
 def _bytes_per_vector(reduction: Reduction, config: OpConfig, work: Schedule) -> int:

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from asim_fx.nonidealities.reads import has_real_cells, needs_columns
 from asim_fx.ops.codes import top_code
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.engines.cpu.tables import ReadTable, read_table
@@ -52,8 +53,10 @@ def not_covered(config: OpConfig) -> str:
     read = config.read
     if not work.parts:
         return ""
-    if read.cell_variation_percent:
+    if has_real_cells(read):
         return "cells vary"
+    if needs_columns(read):
+        return "converters differ"
     if read.parallel:
         return "weights: parallel"
     if read.adc_bits is None:
@@ -100,7 +103,7 @@ def plan_of(config: OpConfig) -> Plan:
                 )
             )
     cells.sort(key=lambda cell: cell.first_read)
-    scales = np.array([full / (top_code(config.read) * votes) for full, votes in keys])
+    scales = np.array([config.read.span(full) / (top_code(config.read) * votes) for full, votes in keys])
     reads_of_tile = config.plan.weight_planes * config.plan.input_planes * config.plan.max_reads
     return Plan(tuple(cells), tuple(tables), scales, reads_of_tile)
 

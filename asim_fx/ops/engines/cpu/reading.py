@@ -289,6 +289,9 @@ def read_lanes(
                         counted = True
                 place = np.int32(cells[c, PLACE])
                 if column_bits == 0:
+                    if not counted and entries[start] > 0:  # An offset: the code of an empty column is not 0.
+                        mac[:] = 0
+                        counted = True
                     if counted:
                         _look_up(start, np.uint32(tables[table, MULTIPLIER]), entries, mac, found)
                         _add(found, place, sums, cells[c, SUM])

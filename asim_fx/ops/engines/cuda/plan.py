@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from asim_fx.nonidealities.reads import has_real_cells, needs_columns
 from asim_fx.ops.codes import top_code
 from asim_fx.ops.config import OpConfig, ReadEffects
 from asim_fx.ops.engines.cpu.tables import ReadTable, read_table
@@ -82,8 +83,10 @@ def not_covered(config: OpConfig) -> str:
     read = config.read
     if not work.parts:
         return ""
-    if read.cell_variation_percent:
+    if has_real_cells(read):
         return "cells vary"
+    if needs_columns(read):
+        return "converters differ"
     if read.parallel:
         return "weights: parallel"
     if read.adc_bits is None:
@@ -120,7 +123,7 @@ def plan_of(config: OpConfig) -> Plan:
         largest = sum(abs(cell.place) for cell in cells) * top_code(config.read) * key[1]
         passes.append(Pass(tuple(cells), reads, noisy, keys.index(key), config.read, full, largest))
     plan = config.plan
-    scales = tuple(full / (top_code(config.read) * votes) for full, votes in keys)
+    scales = tuple(config.read.span(full) / (top_code(config.read) * votes) for full, votes in keys)
     return Plan(tuple(passes), scales, plan.weight_planes * plan.input_planes * plan.max_reads)
 
 

@@ -1,0 +1,100 @@
+"""Ctrl-C ends a command at once. Torch does not survive an exception that is raised while it is imported or exports.
+
+An exception may be swallowed on its way through a library, or turned into something else; ending the process cannot.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+from asim_fx.errors import ExitCode
+
+_Handler = Callable[[int, FrameType | None], None]
+
+_CLEAN_LINE = "\x1b[?25h\r\x1b[2K"
+"""Shows the cursor, which a progress bar hides, and takes the bar away."""
+
+
+@contextmanager
+def ending_at_interrupt(message: str = "interrupted", hint: str = "") -> Iterator[None]:
+    """End the process when it is interrupted in the body: the words on stderr, exit code 130, no clean-up.
+
+    Args:
+        message: what the user is told.
+        hint: what the user can do about it, or the empty string.
+    """
+    owner = os.getpid()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        if os.getpid() == owner:  # a fork that has inherited this has nothing to say
+            _tell(message, hint)
+            _end_children()
+        os._exit(ExitCode.INTERRUPTED)
+
+    with _handled_by(end):
+        yield
+
+
+@contextmanager
+def raising_interrupts() -> Iterator[None]:
+    """Raise one KeyboardInterrupt when the body is interrupted: for what must not leave half of its work behind.
+
+    Further interrupts do not disturb the clean-up.
+
+    Raises:
+        KeyboardInterrupt: the body was interrupted, whatever became of the exception in it.
+    """
+    interrupted = False
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if not interrupted:
+            interrupted = True
+            raise KeyboardInterrupt
+
+    with _handled_by(interrupt):
+        try:
+            yield
+        except Exception as error:
+            if interrupted:
+                raise KeyboardInterrupt from error
+            raise
+        if interrupted:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _handled_by(handler: _Handler) -> Iterator[None]:
+    earlier = signal.getsignal(signal.SIGINT)
+    # Only the main thread may set handlers; what a shell or nohup told to ignore interrupts goes on ignoring them.
+    if threading.current_thread() is not threading.main_thread() or earlier in (signal.SIG_IGN, None):
+        yield
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, earlier)
+
+
+def _tell(message: str, hint: str) -> None:
+    """Write to stderr itself: the interrupted code may be in the middle of a write to Python's buffers."""
+    with suppress(OSError):
+        clean = _CLEAN_LINE if os.isatty(2) else ""
+        lines = f"{clean}error: {message}\n" + (f"hint: {hint}\n" if hint else "")
+        os.write(2, lines.encode(errors="backslashreplace"))
+
+
+def _end_children() -> None:
+    """End the processes that plan or decode images: without this one they would wait a while for more work."""
+    multiprocessing = sys.modules.get("multiprocessing")
+    if multiprocessing is not None:
+        with suppress(Exception):
+            for child in multiprocessing.active_children():
+                child.kill()

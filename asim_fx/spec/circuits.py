@@ -1,0 +1,59 @@
+"""Parts of a macro's circuit that are not ideal: the bitline, the capacitors, the cells, the range of the converter."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from asim_fx.spec.base import SpecModel
+
+Share = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Window(SpecModel):
+    """What a converter tells apart, as MAC values of a one-bit input plane: rows that conduct.
+
+    A plane of k bits has 2^k - 1 times these values: the voltages are the same.
+    """
+
+    low_mac: NotNegative = Field(0.0, description="MAC value of code 0.")
+    high_mac: Positive | None = Field(None, description="MAC value of the top code; at most `rows`.")
+
+
+class Bitline(SpecModel):
+    """What the column does to the MAC value, before any noise."""
+
+    gain: Positive = Field(
+        1.0, description="Gain; below 1: attenuation by parasitic capacitance, N*C / (N*C + C_parasitic)."
+    )
+    statistics: str | None = Field(
+        None,
+        description="Measured mean and spread: a CSV file with the columns `mac,mean,sigma`, in MAC units, one line "
+        "for each MAC value from 0 to the full scale of the widest input plane. The path is relative to this file.",
+    )
+
+
+class Capacitors(SpecModel):
+    """Mismatch of the unit capacitors of a charge-domain column."""
+
+    unit_ff: Positive | None = Field(
+        None, description="Unit capacitor in fF; its mismatch is 0.664 % / sqrt(unit_ff) (28 nm)."
+    )
+    mismatch_percent: NotNegative = Field(
+        0.0, description="Standard deviation of a unit capacitor in percent, where it is known."
+    )
+    mismatch: Literal["die", "redrawn"] = Field(
+        "die",
+        description="`die`: one draw for the chip, from the seed. `redrawn`: a new draw at each read, with the same "
+        "variance; for one-bit input planes.",
+    )
+
+
+class Cells(SpecModel):
+    """Faults of the cells, drawn for the die. A stuck cell is wrong in digital cycles too."""
+
+    stuck_at_0_percent: Share = Field(0.0, description="Cells that hold 0 whatever is written, in percent.")
+    stuck_at_1_percent: Share = Field(0.0, description="Cells that hold 1 whatever is written, in percent.")
