@@ -36,6 +36,8 @@ CASES = {
     "digital cycles pass the converter": Case(
         "linear", LINEAR, {**NOISE, "rows": 40, "hybrid": 3, "digital_cycles": "adc"}
     ),
+    "window and offset": Case("linear", LINEAR, {"adc_bits": 4, "rows": 40, "window": (4, 30), "adc_offset_lsb": 0.7}),
+    "window with noise": Case("linear", LINEAR, {**NOISE, "rows": 40, "window": (4, 30), "hybrid": 2}),
     "mode": Case("linear", LINEAR, {**NOISE, "votes": (3, 4, "mode"), "hybrid": 2}),
     "median": Case("linear", LINEAR, {**NOISE, "votes": (3, 9, "median")}),
     "mean": Case("linear", LINEAR, {**NOISE, "votes": (3, 5, "mean")}),
@@ -140,6 +142,7 @@ def test_the_compiled_kernel_gives_the_plain_engines_bits(name: str) -> None:
     ("options", "reason"),
     [
         ({**NOISE, "cell_variation_percent": 1.0}, "cells vary"),
+        ({**NOISE, "adc_offset_sigma_lsb": 1.0}, "converters differ"),
         ({"random_percent_fs": 1.0}, "the converter is ideal"),
         ({**NOISE, "input_bits": 9, "encoding": 8}, "input_encoding of more than 7 bits"),
         ({**NOISE, "votes": (9, 10, "mode")}, "vote: mode of more than 9 samples"),
