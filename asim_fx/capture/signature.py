@@ -118,7 +118,7 @@ def _check_tensor(leaf: InputLeaf, value: Any, batch: int | None, *, fixed: int 
         raise InputError(message)
     if value.dtype != leaf.dtype:
         message = f"{leaf.name} must be {leaf.dtype}, not {value.dtype}"
-        raise InputError(message)
+        raise InputError(message, hint="the model was captured with this dtype; convert it again with the other one")
     fits = value.dim() == len(leaf.shape) and all(
         wanted is None or size == wanted for size, wanted in zip(value.shape, leaf.shape, strict=True)
     )
