@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 
 # Torch's threads spin while they wait, unless told before it is imported: slow where the machine has other work.
 os.environ["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
+
+# A shell that starts the tests in the background has them, and the commands that they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 import torch
