@@ -8,14 +8,14 @@ import signal
 # Torch's threads spin while they wait, unless told before it is imported: slow where the machine has other work.
 os.environ["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
 
-# A shell that starts the tests in the background has them, and the commands that they start, ignore Ctrl-C.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 import pytest
 import torch
 from hypothesis import settings
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+# A shell that starts the tests in the background has them, and the commands that they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The first call of a torch operation may take half a second, and a failure must be the same on every machine.
 settings.register_profile("asim", deadline=None, derandomize=True)
