@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from asim_fx.errors import UsageError
+from asim_fx.ops.exact import convolve
 from asim_fx.ops.reduction import Block, Gather, Reduction
 
 
@@ -101,6 +102,10 @@ def conv_reduction(
         part = _lines(windows[block.groups, block.samples], lines, extents[: max(1, dims - 1)])
         return part.reshape(part.shape[0], -1, length)
 
+    def whole(source: Tensor, matrices: Tensor) -> Tensor:
+        weight = matrices.transpose(1, 2).reshape(stored.shape)
+        return convolve(source.view(padded.shape), weight, stride, dilation, groups).reshape(-1)
+
     return Reduction(
         groups=groups,
         samples=batch,
@@ -114,5 +119,6 @@ def conv_reduction(
         stored_numel=stored.numel(),
         arrange_stored=arrange,
         gather=gather,
+        whole=whole,
         grain=grain,
     )

@@ -1,6 +1,9 @@
-"""Matrix products of integers held in floating point, exact whatever the sizes."""
+"""Matrix products and convolutions of integers held in floating point, exact whatever the sizes."""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -35,6 +38,23 @@ def integer_matmul(left: Tensor, right: Tensor, largest_term: int, *, largest_su
         # In runs all the same, so that no whole weight is ever copied to float64.
         return _in_runs(left, right, 1024, torch.float64, torch.float64)
     return _in_runs(left, right, min(run, 1024), torch.float64, torch.int64).to(torch.float64)
+
+
+def can_convolve(device: torch.device, largest_sum: int) -> bool:
+    """Return whether ``convolve`` rounds nothing, where no sum of magnitudes is above ``largest_sum``."""
+    if device.type != "cpu" or not torch._C._has_mkldnn or largest_sum >= _FLOAT32_EXACT:
+        return False
+    precision = torch.backends.mkldnn.conv.fp32_precision  # type: ignore[attr-defined]
+    return precision in ("none", "ieee") and "ONEDNN_DEFAULT_FPMATH_MODE" not in os.environ and _float32_is_exact()
+
+
+def convolve(source: Tensor, weight: Tensor, stride: Sequence[int], dilation: Sequence[int], groups: int) -> Tensor:
+    """Return a convolution without padding by the one algorithm that only multiplies and adds.
+
+    ``F.conv2d`` may choose another (Winograd, Fourier), whose terms are no integers.
+    """
+    zeros = [0] * len(stride)
+    return torch.mkldnn_convolution(source, weight, None, zeros, list(stride), list(dilation), groups)
 
 
 def _in_runs(left: Tensor, right: Tensor, run: int, dtype: torch.dtype, sum_dtype: torch.dtype) -> Tensor:

@@ -56,6 +56,8 @@ class Reduction:
         stored_numel: elements of the stored operand as it was given.
         arrange_stored: brings a flat row-major tensor of ``stored_numel`` elements into the order of ``stored``.
         gather: where the streamed codes lie.
+        whole: the product of ``gather.source``, or of other codes in its place, and (groups, K, N) in one float32
+            operation of the library, flat and row-major, where there is one that lays out no vectors.
         grain: positions come in multiples of this.
     """
 
@@ -71,6 +73,7 @@ class Reduction:
     stored_numel: int
     arrange_stored: Callable[[Tensor], Tensor]
     gather: Gather
+    whole: Callable[[Tensor, Tensor], Tensor] | None = None
     grain: int = 1
 
     @property

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from asim_fx.ops.exact import integer_matmul
+from asim_fx.ops.exact import can_convolve, convolve, integer_matmul
 
 
 @pytest.mark.parametrize("bits", [1, 4, 8, 12, 16, 26])
@@ -31,3 +34,35 @@ def test_reduced_precision_of_the_user_costs_no_bits(precision: str) -> None:
         torch.set_float32_matmul_precision(before)
     assert result.dtype == torch.float64
     assert torch.equal(result, expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 3), st.integers(1, 4), st.integers(1, 2), st.integers(1, 2), st.sampled_from([1, 2, 6]), st.data()
+)
+def test_convolutions_round_nothing_up_to_24_bits(
+    dims: int, kernel: int, stride: int, dilation: int, groups: int, data: st.DataObject
+) -> None:
+    channels, outputs = groups * data.draw(st.integers(1, 3)), groups * data.draw(st.integers(1, 18))
+    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 99)))
+    top = (2**24 - 1) // (channels // groups * kernel**dims)
+    source = torch.randint(top // 16 * 15, top + 1, (2, channels, *[9 + kernel] * dims), generator=generator).float()
+    weight = torch.randint(-1, 2, (outputs, channels // groups, *[kernel] * dims), generator=generator).float()
+    weight[0] = 1
+    result = convolve(source, weight, [stride] * dims, [dilation] * dims, groups)
+    convolution = (F.conv1d, F.conv2d, F.conv3d)[dims - 1]
+    exact = convolution(source.double(), weight.double(), None, stride, 0, dilation, groups)
+    assert torch.equal(result.double(), exact.round())
+
+
+def test_convolutions_are_left_to_matrix_products_where_they_would_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    assert can_convolve(cpu, 2**24 - 1)
+    assert not can_convolve(cpu, 2**24)
+    torch.backends.mkldnn.fp32_precision = "bf16"  # type: ignore[attr-defined]
+    try:
+        assert not can_convolve(cpu, 1)
+    finally:
+        torch.backends.mkldnn.fp32_precision = "none"  # type: ignore[attr-defined]
+    monkeypatch.setenv("ONEDNN_DEFAULT_FPMATH_MODE", "BF16")
+    assert not can_convolve(cpu, 1)

@@ -18,11 +18,11 @@ from asim_fx.ops.codes import convert, reads_nothing_as_zero, top_code
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.die import cell_numbers
 from asim_fx.ops.draws import READS_PER_BLOCK, OutputCounters, Seed, output_counters, read_words
-from asim_fx.ops.exact import integer_matmul
+from asim_fx.ops.exact import can_convolve, integer_matmul
 from asim_fx.ops.parallel import for_each, threads_for
 from asim_fx.ops.planes import extract, partial_codes, partial_largest
 from asim_fx.ops.reduction import Block, Reduction
-from asim_fx.ops.schedule import ReadPart, Schedule, full_scale, lowest_part, schedule
+from asim_fx.ops.schedule import ExactPart, ReadPart, Schedule, full_scale, lowest_part, schedule
 from asim_fx.ops.tiles import TileMatrix, tile_matrices
 from asim_fx.ops.votes import vote
 
@@ -36,7 +36,10 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_byte
     Raises:
         UsageError: the fields of the configuration contradict each other.
     """
-    return _simulate(reduction, config, schedule(config), seed, working_bytes)
+    work = schedule(config)
+    if not work.parts:
+        return exact_sums(reduction, config, working_bytes=working_bytes)
+    return _simulate(reduction, config, work, seed, working_bytes)
 
 
 def _simulate(reduction: Reduction, config: OpConfig, work: Schedule, seed: Seed, working_bytes: int) -> Tensor:
@@ -102,10 +105,30 @@ def _largest_column(right: Tensor) -> int:
 def exact_sums(reduction: Reduction, config: OpConfig, *, working_bytes: int = WORKING_BYTES) -> Tensor:
     """Return the exact part of an operation alone, as ``simulate`` returns the whole: float64, flat, row-major."""
     work = schedule(config)
+    constant = lowest_part(config, reduction.length)
     if not work.exact:
-        constant = lowest_part(config, reduction.length)
         return torch.full((reduction.numel,), constant, dtype=torch.float64, device=reduction.stored.device)
+    pairs = _whole_products(reduction, work)
+    if reduction.whole is not None and pairs:
+        total = torch.full((reduction.numel,), constant, dtype=torch.float64, device=reduction.stored.device)
+        for part, stored in pairs:
+            total += reduction.whole(partial_codes(reduction.gather.source, work.streamed, part.streamed), stored)
+        return total
     return _simulate(reduction, config, replace(work, parts=(), noisy=False), Seed(0), working_bytes)
+
+
+def _whole_products(reduction: Reduction, work: Schedule) -> list[tuple[ExactPart, Tensor]]:
+    """Return the exact parts and what is stored for each, where the library's own operation rounds none of them."""
+    if reduction.whole is None or reduction.numel == 0 or reduction.length == 0:
+        return []
+    pairs = []
+    for part in work.exact:
+        stored = partial_codes(reduction.stored, work.stored, part.stored)
+        largest = partial_largest(work.streamed, part.streamed)
+        if not can_convolve(stored.device, largest * _largest_column(stored)):
+            return []
+        pairs.append((part, stored))
+    return pairs
 
 
 @dataclass(slots=True)
