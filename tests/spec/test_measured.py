@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -94,9 +95,8 @@ def test_a_spec_with_a_bad_file_is_refused(tmp_path: Path, statistics: str | Non
     path = write(tmp_path, adc)
     if statistics is not None:
         (tmp_path / "s.csv").write_text(statistics)
-    with pytest.raises(SpecError, match="") as error:
+    with pytest.raises(SpecError, match=re.escape(words)):
         asim_fx.load_spec(path)
-    assert words in str(error.value)
 
 
 def test_a_code_table_of_another_converter_is_refused(tmp_path: Path) -> None:
