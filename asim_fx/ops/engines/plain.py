@@ -18,7 +18,7 @@ from asim_fx.nonidealities.reads import has_real_cells, needs_columns
 from asim_fx.ops.codes import Columns, convert, reads_nothing_as_zero, top_code
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.die import cell_numbers
-from asim_fx.ops.draws import READS_PER_BLOCK, OutputCounters, Seed, output_counters, read_words
+from asim_fx.ops.draws import READS_PER_BLOCK, Seed, output_counters, read_words
 from asim_fx.ops.exact import can_convolve, integer_matmul
 from asim_fx.ops.parallel import for_each, threads_for
 from asim_fx.ops.planes import extract, partial_codes, partial_largest
@@ -38,14 +38,22 @@ class NoisyReads(Protocol):
     """How noise is drawn: the one thing that an engine may do faster and leave the rest to this one."""
 
     def __call__(
-        self, outputs: OutputCounters, config: OpConfig, seed: Seed
+        self, flat: Tensor, numel: int, config: OpConfig, seed: Seed
     ) -> Callable[[Sequence[int]], ConvertNoisy]:
-        """Return what converts for some outputs, once it is told which reads it will be asked for."""
+        """Return what converts for some outputs, once it is told which reads it will be asked for.
+
+        Args:
+            flat: int64 row-major indices of the outputs in a result of ``numel`` elements.
+            numel: elements of the result.
+            config: of the operation.
+            seed: of the forward pass.
+        """
         ...
 
 
-def draw_plainly(outputs: OutputCounters, config: OpConfig, seed: Seed) -> Callable[[Sequence[int]], ConvertNoisy]:
+def draw_plainly(flat: Tensor, numel: int, config: OpConfig, seed: Seed) -> Callable[[Sequence[int]], ConvertNoisy]:
     """Draw noise in torch."""
+    outputs = output_counters(flat, config.layout, numel, seed)
 
     def of_reads(reads: Sequence[int]) -> ConvertNoisy:
         words = read_words(outputs, reads, seed.key(config.stream))
@@ -109,7 +117,7 @@ def _simulate(
                 noisy = None
                 if work.noisy:
                     flat = reduction.flat_index(block, device)
-                    noisy = noisy_reads(output_counters(flat, config.layout, reduction.numel, seed), config, seed)
+                    noisy = noisy_reads(flat, reduction.numel, config, seed)
                 _read_tiles(vectors, matrices, columns, work, config, noisy, sums)
             shape = (*vectors.shape[:2], reduction.outputs)
             total = torch.full(shape, constant, dtype=torch.float64, device=device)

@@ -42,10 +42,11 @@ def test_every_word_gives_the_normal_number_of_the_plain_engine() -> None:
     """Both signs, all octaves that 300,000 words reach, and every place of a read within its block."""
     config: OpConfig = make_config(adc_bits=None, random_percent_fs=1.0)
     seed = Seed(1)
-    outputs = output_counters(torch.arange(300_000), None, 300_000, seed)
+    flat = torch.arange(300_000).view(1, 300, 1000)
+    outputs = output_counters(flat, None, 300_000, seed)
     words = read_words(outputs, range(9), seed.key(config.stream))
-    convert = draw_compiled(outputs, config, seed)(range(9))
-    half = torch.full((300_000,), 8.0)
+    convert = draw_compiled(flat, 300_000, config, seed)(range(9))
+    half = torch.full(flat.shape, 8.0)
     for read in range(9):
         expected = (torch.full((), 8 / 16) + torch.tensor(0.01) * normal(words[read])).clamp(0, 1)
         assert torch.equal(convert(half, 16, read, None), expected)

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from asim_fx.ops.codes import Columns, before_noise, digitise, table_of
 from asim_fx.ops.config import OpConfig
-from asim_fx.ops.draws import FINE_DOMAIN, READS_PER_BLOCK, OutputCounters, Seed
+from asim_fx.ops.draws import FINE_DOMAIN, READS_PER_BLOCK, Seed
 from asim_fx.ops.engines.cpu.compiled import compiled, leading_zeros, left, right
-from asim_fx.ops.engines.cpu.words import philox_block
+from asim_fx.ops.engines.cpu.words import count_outputs, philox_block
 from asim_fx.ops.engines.plain import ConvertNoisy
 from asim_fx.ops.normal import FIXED_POINT, FRACTION_BITS, normal_points
 
@@ -23,10 +23,12 @@ _AT_ONCE = 512
 U32 = NDArray[np.uint32]
 
 
-def draw_compiled(outputs: OutputCounters, config: OpConfig, seed: Seed) -> Callable[[Sequence[int]], ConvertNoisy]:
+def draw_compiled(flat: Tensor, numel: int, config: OpConfig, seed: Seed) -> Callable[[Sequence[int]], ConvertNoisy]:
     """Draw the noise that ``plain.draw_plainly`` draws, to the bit, by compiled code."""
-    shape = outputs.element.shape
-    counters = np.stack([_words(part.expand(shape)) for part in (outputs.element, outputs.sample, outputs.high)])
+    shape = flat.shape
+    counters = np.empty((3, flat.numel()), np.uint32)
+    stride, batch = (config.layout.stride, numel // config.layout.elements) if config.layout else (0, 1)
+    _count_rows(flat.reshape(-1, shape[-1]).numpy(), np.array([stride, batch, seed.first_sample]), counters)
     key = np.array(seed.key(config.stream), np.uint32)
     heights, falls = (points.numpy() for points in normal_points("cpu"))
 
@@ -50,8 +52,15 @@ def draw_compiled(outputs: OutputCounters, config: OpConfig, seed: Seed) -> Call
     return lambda reads: convert_noisy
 
 
-def _words(counter: Tensor) -> U32:
-    return counter.reshape(-1).to(torch.uint32).numpy()
+@compiled
+def _count_rows(flat: NDArray[np.int64], sizes: NDArray[np.int64], counters: U32) -> None:
+    """Write the counters of outputs; indices rise evenly along a row. ``sizes``: stride, batch, first sample."""
+    width = flat.shape[1]
+    for row in range(flat.shape[0]):
+        place = slice(row * width, (row + 1) * width)
+        span = flat[row, width - 1] - flat[row, 0]
+        element, sample, high = counters[0, place], counters[1, place], counters[2, place]
+        count_outputs(flat[row], np.int64(0), span, sizes[0], sizes[1], sizes[2], element, sample, high)
 
 
 @compiled
