@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from asim_fx.ir import BitPlan, input_plane_widths
+from asim_fx.ir import BitPlan, SitePlan, input_plane_widths
 
 WeightEncoding = Literal["twos-complement", "offset", "differential"]
 Subtraction = Literal["digital", "analog"]
@@ -56,3 +56,9 @@ class CellLayout:
     def subtracts(self) -> bool:
         """Whether one conversion takes the difference of two columns, so that MAC values have a sign."""
         return self.differential and self.subtract == "analog"
+
+
+def columns_per_output(plan: SitePlan) -> int:
+    """Return the physical columns that one output of a site takes on its macro."""
+    settings = plan.settings
+    return settings.macro.layout.columns(settings.weight_bits, signed=plan.weight_signed)

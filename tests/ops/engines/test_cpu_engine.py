@@ -140,7 +140,10 @@ def test_neither_threads_nor_blocks_change_a_bit(threads: int, working: int, mon
         ({"adc_bits": 4, "cell_variation_percent": 5.0}, "vary"),
         ({"adc_bits": None, "random_percent_fs": 1.0}, "ideal"),
         ({"adc_bits": 4, "stored": CellLayout("differential", 1, "analog")}, "differential.subtract: analog"),
-        ({"adc_bits": 4, "weight_bits": 10, "stored": CellLayout("differential")}, "both parts of differential weights"),
+        (
+            {"adc_bits": 4, "weight_bits": 10, "stored": CellLayout("differential")},
+            "both parts of differential weights",
+        ),
         ({"adc_bits": 8, "random_percent_fs": 9.0}, "too wide"),
         ({"adc_bits": 12, "random_percent_fs": 0.01}, "too many"),
     ],

@@ -160,7 +160,10 @@ def test_the_compiled_kernel_gives_the_plain_engines_bits(name: str) -> None:
         ({"adc_bits": 4, "rows": 70_000}, "MAC values are too many"),
         ({**NOISE, "rows": 10, "step": 11}, "a row tile is longer than the array"),
         ({"adc_bits": 4, "input_bits": 17}, "codes of more than 16 bits"),
-        ({"adc_bits": 4, "weight_bits": 10, "stored": CellLayout("differential")}, "both parts of differential weights"),
+        (
+            {"adc_bits": 4, "weight_bits": 10, "stored": CellLayout("differential")},
+            "both parts of differential weights",
+        ),
         ({"adc_bits": 4, "stored": CellLayout("differential", 1, "analog")}, "differential.subtract: analog"),
         ({"adc_bits": 4, "weight_bits": 8, "stored": CellLayout("offset", 8)}, "cell_bits of more than 7"),
     ],
