@@ -59,7 +59,7 @@ def plan(
     parallel = macro.weights == "parallel"
     widths = (input_bits,) if parallel else input_plane_widths(input_bits, signed=False, encoding=encoding)
     bits = BitPlan.analog(1 if parallel else weight_bits, widths)
-    tiles = tile(made, rows=macro.rows, columns=macro.columns, weight_bits=weight_bits)
+    tiles = tile(made, rows=macro.rows, columns=macro.columns, output_columns=weight_bits)
     return SitePlan(
         site=made,
         target=target,

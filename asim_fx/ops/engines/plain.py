@@ -23,7 +23,7 @@ from asim_fx.ops.exact import can_convolve, integer_matmul
 from asim_fx.ops.parallel import for_each, threads_for
 from asim_fx.ops.planes import extract, partial_codes, partial_largest
 from asim_fx.ops.reduction import Block, Reduction
-from asim_fx.ops.schedule import ExactPart, ReadPart, Schedule, full_scale, lowest_part, schedule
+from asim_fx.ops.schedule import ExactPart, ReadPart, Schedule, lowest_part, part_scale, schedule
 from asim_fx.ops.tiles import TileMatrix, tile_matrices
 from asim_fx.ops.votes import vote
 
@@ -101,14 +101,12 @@ def _simulate(
     def prepare(groups: slice) -> Callable[[Block], None]:
         stored = reduction.stored[groups]
         products = [
-            (part, right, _largest_column(right))
-            for part in work.exact
-            for right in [partial_codes(stored, work.stored, part.stored)]
+            (part, right, _largest_column(right)) for part in work.exact for right in [_stored_part(stored, work, part)]
         ]
         variants = len({(part.stored, part.analog) for part in work.parts})
         matrices = tile_matrices(stored, None if cells is None else cells[groups], work.stored, config, seed, variants)
 
-        columns = column_matrices(None if cells is None else cells[groups], len(work.stored), config, seed)
+        columns = column_matrices(None if cells is None else cells[groups], config.plan.weight_planes, config, seed)
 
         def compute(block: Block) -> None:
             vectors = reduction.streamed(block)
@@ -142,6 +140,13 @@ def _simulate(
     else:
         for_each(compute_groups, parts, device)
     return result
+
+
+def _stored_part(stored: Tensor, work: Schedule, part: ExactPart) -> Tensor:
+    """Return what an exact part multiplies by, (groups, K, N), or (groups, K, 1) where all outputs have the same."""
+    if not any(work.stored[i].width for i in part.stored):
+        stored = stored[..., :1]
+    return partial_codes(stored, work.stored, part.stored)
 
 
 def _largest_column(right: Tensor) -> int:
@@ -214,7 +219,7 @@ def _read_tiles(
         for part in work.parts:
             plane = extract(rows, work.streamed[part.streamed])
             draw = of_tile if part.analog else None
-            silent = not draw and reads_nothing_as_zero(config.read, full_scale(config, work.streamed[part.streamed]))
+            silent = not draw and reads_nothing_as_zero(config.read, part_scale(config, work, part))
             if silent and not bool(plane.any()):
                 continue  # Nothing conducts: code 0.
             _read_part(plane, tile, part, matrices, columns, work, config, draw, sums)
@@ -238,9 +243,9 @@ def _read_part(
         # Float64 on a grid of 2**-20: exact, so that the order of the sum does not matter.
         macs = torch.matmul(plane.to(torch.float64), matrix)
     else:
-        macs = integer_matmul(plane, matrix, streamed.largest * work.stored[0].largest)
+        macs = integer_matmul(plane, matrix, streamed.largest * work.stored[part.stored[0]].largest)
     macs = macs.view(*macs.shape[:2], len(part.stored), -1)
-    full = full_scale(config, streamed)
+    full = part_scale(config, work, part)
     reads = part.reads if draw else 1
     averaged = reads if config.plan.vote == "mean" else 1
     for position, i in enumerate(part.stored):
