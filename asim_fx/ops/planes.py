@@ -70,7 +70,8 @@ def partial_codes(codes: Tensor, planes: Sequence[Plane], chosen: Iterable[int])
     parts = [planes[index] for index in picked]
     if all(_is_in_place(part) and not part.whole for part in parts):
         # The sign's place and all above it hold the sign, so that a mask is enough.
-        return (integers & sum(_mask(part) for part in parts)).to(torch.float32)
+        mask = sum(_mask(part) for part in parts)
+        return torch.bitwise_and(integers, mask).to(torch.float32)
     total = torch.zeros_like(codes, dtype=torch.float32)
     for part in parts:
         total.add_(extract(integers, part), alpha=part.place)
@@ -78,7 +79,7 @@ def partial_codes(codes: Tensor, planes: Sequence[Plane], chosen: Iterable[int])
 
 
 def _mask(plane: Plane) -> int:
-    return -(2**plane.first) if plane.place < 0 else (2**plane.width - 1) << plane.first
+    return -(1 << plane.first) if plane.place < 0 else ((1 << plane.width) - 1) << plane.first
 
 
 def _is_in_place(plane: Plane) -> bool:
