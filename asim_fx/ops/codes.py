@@ -64,18 +64,40 @@ def convert(
     Returns:
         int64 codes, or for an ideal converter the float32 value as a fraction of its range.
     """
-    if word is not None and columns is None and not has_real_cells(effects):
-        table = code_table(effects, full_scale, str(mac.device))
+    if word is not None:
+        table = table_of(mac, effects, full_scale, columns)
         if table is not None:
             return table.draw(mac, word)
+    value, sigma = before_noise(mac, effects, full_scale, columns)
+    if word is not None and sigma is not None:
+        # Two rounded operations, never a fused one.
+        value = value + sigma * normal(word)
+    return digitise(value, effects)
+
+
+def table_of(mac: Tensor, effects: ReadEffects, full_scale: int, columns: Columns | None) -> CodeTable | None:
+    """Return the table that noisy reads of these MAC values are drawn from, or None: then their values are drawn."""
+    if columns is not None or has_real_cells(effects):
+        return None
+    return code_table(effects, full_scale, str(mac.device))
+
+
+def before_noise(
+    mac: Tensor, effects: ReadEffects, full_scale: int, columns: Columns | None
+) -> tuple[Tensor, Tensor | None]:
+    """Return what the converter sees before noise and its standard deviation, as float32 fractions of its range."""
     read = model_read(mac, effects, full_scale)
     value, sigma = read.converted, read.converted_sigma
     if columns is not None:
         value = value * columns.gain + columns.offset
-    if word is not None and sigma is not None:
-        # Two rounded operations, never a fused one.
-        value = value + sigma * normal(word)
-    return value.clamp(read.lowest, 1) if effects.adc_bits is None else _code(value, effects)
+    return value, sigma
+
+
+def digitise(value: Tensor, effects: ReadEffects) -> Tensor:
+    """Return what the converter puts out for what it sees; see ``convert``."""
+    if effects.adc_bits is None:
+        return value.clamp(-1 if effects.parallel else 0, 1)
+    return _code(value, effects)
 
 
 @lru_cache(maxsize=256)

@@ -41,6 +41,8 @@ def tile_matrices(
         if vary and cells is not None:
             strengths = _strengths(codes[:, rows], cells[:, rows], config, seed)
             return strengths[:, :, list(chosen)].flatten(2)
+        if planes[0].whole:
+            return codes[:, rows]
         integers = codes[:, rows].to(torch.int32)
         return torch.stack([extract(integers, planes[index]) for index in chosen], dim=2).flatten(2)
 

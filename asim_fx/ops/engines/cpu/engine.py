@@ -14,6 +14,7 @@ from asim_fx.ops.cells import word_bits
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.draws import Seed
 from asim_fx.ops.engines import plain
+from asim_fx.ops.engines.cpu.noise import draw_compiled
 from asim_fx.ops.engines.cpu.packing import gathered, packed
 from asim_fx.ops.engines.cpu.plan import Plan, not_covered, plan_of
 from asim_fx.ops.engines.cpu.reading import LANES, MEAN, MEDIAN, MODE, read_lanes
@@ -45,7 +46,7 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed) -> Tensor:
         UsageError: the fields of the configuration contradict each other.
     """
     if not_covered(config):
-        return plain.simulate(reduction, config, seed)
+        return plain.simulate(reduction, config, seed, noisy_reads=draw_compiled)
     result = plain.exact_sums(replace(reduction, streamed=partial(_vectors, reduction)), config)
     if not schedule(config).parts or reduction.numel == 0 or reduction.length == 0:
         return result
