@@ -62,3 +62,18 @@ def columns_per_output(plan: SitePlan) -> int:
     """Return the physical columns that one output of a site takes on its macro."""
     settings = plan.settings
     return settings.macro.layout.columns(settings.weight_bits, signed=plan.weight_signed)
+
+
+def digit_widths(plan: SitePlan) -> tuple[int, ...]:
+    """Return the bits of the weight that each row of a site's bit plan takes."""
+    settings = plan.settings
+    if settings.macro.weights == "parallel":
+        return (settings.weight_bits,)
+    widths = settings.macro.layout.widths(settings.weight_bits, signed=plan.weight_signed)
+    apart = 1 if plan.bits is None else plan.bits.rows_per_digit
+    return tuple(width for width in widths for _ in range(apart))
+
+
+def subtracts_input_sum(plan: SitePlan) -> bool:
+    """Return whether a site takes half the range of its weights away again, times the sum of its inputs."""
+    return plan.settings.macro.layout.encoding == "offset" and plan.weight_signed

@@ -50,7 +50,8 @@ def read_effects(plan: SitePlan, files: Mapping[str, MeasuredFile]) -> ReadEffec
         dnl_sigma_lsb=adc.dnl_sigma_lsb,
         adc_gain_sigma_percent=adc.gain_sigma_percent,
         adc_offset_sigma_lsb=adc.offset_sigma_lsb,
-        columns_per_adc=adc.columns_per_adc,
+        # Two columns of which one conversion takes the difference count as one.
+        columns_per_adc=max(1, adc.columns_per_adc // 2) if macro.layout.subtracts else adc.columns_per_adc,
         capacitor_sigma_percent=sigma if capacitors.unit_ff is None else capacitor_sigma_percent(capacitors.unit_ff),
         capacitors_redrawn=capacitors.mismatch == "redrawn",
         stuck_at_0_percent=macro.cells.stuck_at_0_percent,

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from torch.fx import GraphModule
 
-from asim_fx.encoding import columns_per_output
-from asim_fx.ir import OpSite, Target, TileGrid, annotate, iter_plans, row_step
+from asim_fx.encoding import CellLayout, columns_per_output
+from asim_fx.ir import OpSite, SitePlan, Target, TileGrid, annotate, iter_plans, row_step
 from asim_fx.phases import Phase, transposed_phases
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 
@@ -30,7 +30,7 @@ def tile_arrays(graph_module: GraphModule, context: PassContext) -> bool:
             output_columns=columns_per_output(plan),
             together=2 if macro.layout.subtracts else 1,
         )
-        notes = plan.notes + _notes(plan.site, tiles)
+        notes = plan.notes + _notes(plan.site, tiles) + _cell_notes(plan)
         annotate(node, plan=replace(plan, tiles=tiles, notes=notes))
     return False
 
@@ -66,6 +66,18 @@ def tile(site: OpSite, *, rows: int, columns: int, output_columns: int, together
         utilisation=used / (row_tiles * rows * column_tiles * columns),
         patch_split=max(taps) > rows,
         row_reads=sum(phase.positions * stack for phase, stack in zip(phases, stacks, strict=True)) if phases else None,
+    )
+
+
+def _cell_notes(plan: SitePlan) -> tuple[str, ...]:
+    layout = plan.settings.macro.layout
+    if layout == CellLayout():
+        return ()
+    cells = "one bit" if layout.cell_bits == 1 else f"{layout.cell_bits} bits"
+    subtracted = f" ({layout.subtract} subtraction)" if layout.differential else ""
+    return (
+        f"weights stored as {layout.encoding}{subtracted}, {cells} to a cell: "
+        f"{columns_per_output(plan)} columns for each output",
     )
 
 

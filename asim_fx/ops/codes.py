@@ -18,7 +18,7 @@ LARGEST_TABLE = 65536
 MOST_CODES = 32
 """Codes that one MAC value may give, up to which the code is drawn from a table."""
 _NOT_SIGNED = ("mean_mac", "thresholds_lsb", "dnl_sigma_lsb")
-_NOT_PARALLEL = (*_NOT_SIGNED, "window", "capacitor_sigma_percent")
+_NOT_PARALLEL = (*_NOT_SIGNED, "capacitor_sigma_percent")
 _IN_STEPS = (
     "random_lsb_rms",
     "comparator_lsb_rms",
