@@ -145,6 +145,16 @@ def chips(report: MappingReport) -> list[Element]:
     return made
 
 
+def jump(sections: Sequence[Element]) -> Element:
+    """Return links to the parts of the page, by their headings."""
+    links = [element("a", "Sites", href="#sites-heading")]
+    for section in sections:
+        heading = section.find("h2")
+        if heading is not None and heading.get("id"):
+            links.append(element("a", heading.text or "", href=f"#{heading.get('id')}"))
+    return element("nav", *links, class_="jump", aria_label="Parts of this page")
+
+
 def anchors(report: MappingReport) -> dict[str, str]:
     """Return the id of each row's line in the table."""
     return {row.name: f"site-{number}" for number, row in enumerate(report.rows)}
@@ -286,4 +296,4 @@ def notes_section(report: MappingReport) -> list[Element]:
     if not report.notes:
         return []
     lines = (element("li", element("strong", where or "model"), f": {text}") for where, text in report.notes)
-    return [element("section", element("h2", "Notes"), element("ul", *lines, class_="notes"))]
+    return [element("section", element("h2", "Notes", id="notes-heading"), element("ul", *lines, class_="notes"))]

@@ -26,6 +26,13 @@ def to_html(report: MappingReport) -> str:
     """
     style, script = _part("page.css") + _part("views.css"), _part("page.js")
     plans = plan_numbers(report)
+    sections = [
+        *bit_plans_section(report, plans),
+        *fragments.cost_section(report),
+        *fragments.unmapped_section(report),
+        *fragments.dataflow_section(report),
+        *fragments.notes_section(report),
+    ]
     return Template(_part("page.html")).substitute(
         title=markup(element("title", f"{report.model} on {report.spec}"))
         .removeprefix("<title>")
@@ -37,13 +44,10 @@ def to_html(report: MappingReport) -> str:
         headline=markup(fragments.headline(report)),
         cards=markup(fragments.cards(report)),
         split=markup(fragments.split(report)),
+        jump=markup(fragments.jump(sections)),
         chips=markup(*fragments.chips(report)),
         sites=markup(fragments.sites_table(report, plans)),
-        plans=markup(*bit_plans_section(report, plans)),
-        cost=markup(*fragments.cost_section(report)),
-        unmapped=markup(*fragments.unmapped_section(report)),
-        dataflow=markup(*fragments.dataflow_section(report)),
-        notes=markup(*fragments.notes_section(report)),
+        sections=markup(*sections),
         origin=markup(element("p", footer(report))),
         data=_data(report),
     )

@@ -12,7 +12,7 @@ from asim_fx.report.words import bit_plan, printable
 Plan = tuple[tuple[int, ...], ...]
 
 _CELL = 26
-_GLYPH_CELL = 2.25
+_GLYPH_CELL = 3
 _LEFT, _TOP, _MARGIN = 78, 34, 8
 _NAMED_SITES = 200
 
