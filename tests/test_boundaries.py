@@ -25,6 +25,16 @@ FORBIDDEN = {
         "asim_fx.cli",
         "asim_fx.conversion",
     ),
+    "asim_fx/mapping": (
+        "torch",
+        "numpy",
+        "asim_fx.ops",
+        "asim_fx.nn",
+        "asim_fx.passes",
+        "asim_fx.report",
+        "asim_fx.cli",
+        "asim_fx.conversion",
+    ),
     "asim_fx/report": (
         "torch",
         "asim_fx.passes",
