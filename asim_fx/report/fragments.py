@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from asim_fx.report.cost import banded, cost_lines
 from asim_fx.report.drawing import draw
-from asim_fx.report.elements import Element, element
+from asim_fx.report.elements import Element, breakable, element
 from asim_fx.report.layout import arrange
 from asim_fx.report.rows import MappingReport, ReportRow
+from asim_fx.report.views.bit_plans import Plan, glyph
+from asim_fx.report.views.energy import energy_view
 from asim_fx.report.words import area, bit_plan, bits, count, efficiency, quantity, share, tiles
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -27,7 +29,7 @@ _COLUMNS: Sequence[tuple[str, str, str]] = (
     ("Bits w/x", "weight_bits", "short w1"),
     ("Tiles", "row_tiles", "short w2"),
     ("Used", "utilisation", "num w2"),
-    ("Bit plan", "cells_digital", "short w3"),
+    ("Bit plan", "cells_digital", "short"),
     ("ADC", "adc_bits", "num w4"),
     ("ADC reads", "reads", "num w1"),
     ("Energy", "energy_j", "num w2"),
@@ -143,18 +145,33 @@ def chips(report: MappingReport) -> list[Element]:
     return made
 
 
+def jump(sections: Sequence[Element]) -> Element:
+    """Return links to the parts of the page, by their headings."""
+    links = [element("a", "Sites", href="#sites-heading")]
+    for section in sections:
+        heading = section.find("h2")
+        if heading is not None and heading.get("id"):
+            links.append(element("a", heading.text or "", href=f"#{heading.get('id')}"))
+    return element("nav", *links, class_="jump", aria_label="Parts of this page")
+
+
 def anchors(report: MappingReport) -> dict[str, str]:
     """Return the id of each row's line in the table."""
     return {row.name: f"site-{number}" for number, row in enumerate(report.rows)}
 
 
-def sites_table(report: MappingReport) -> Element:
-    """Return one line for each site."""
+def sites_table(report: MappingReport, plans: Mapping[Plan, int]) -> Element:
+    """Return one line for each site.
+
+    Args:
+        report: of a mapping.
+        plans: the number of each distinct bit plan on the page.
+    """
     head = element("tr")
     for title, key, classes in _COLUMNS:
         button = element("button", title, type="button")
         head.append(element("th", button, scope="col", class_=classes, data_key=key))
-    body = element("tbody", *(_line(number, row) for number, row in enumerate(report.rows)))
+    body = element("tbody", *(_line(number, row, plans) for number, row in enumerate(report.rows)))
     sums = {"name": f"{len(report.rows)} sites", "macs": count(sum(row.macs for row in report.rows))}
     sums["reads"] = count(report.totals.get("reads"))
     if any(row.energy_parts_j for row in report.rows):
@@ -165,7 +182,7 @@ def sites_table(report: MappingReport) -> Element:
     return element("div", table, class_="scroll", tabindex="0", role="region", aria_label="Table of sites")
 
 
-def _line(number: int, row: ReportRow) -> Element:
+def _line(number: int, row: ReportRow, plans: Mapping[Plan, int]) -> Element:
     calls = [element("span", f" ({row.calls} calls)", class_="quiet")] if row.calls > 1 else []
     name = element("button", *breakable(row.name), *calls, type="button", class_="open", aria_haspopup="dialog")
     cells: dict[str, Element | str] = {
@@ -179,7 +196,7 @@ def _line(number: int, row: ReportRow) -> Element:
         "weight_bits": bits(row),
         "row_tiles": tiles(row),
         "utilisation": share(row.utilisation) if row.utilisation is not None else "-",
-        "cells_digital": bit_plan(row.reads_per_cell),
+        "cells_digital": _bit_plan(row, plans),
         "adc_bits": str(row.adc_bits) if row.adc_bits is not None else "-",
         "reads": count(row.reads) if row.target == "analog" else "-",
         "energy_j": quantity(row.energy_j, "J") if row.energy_parts_j else "-",
@@ -189,13 +206,12 @@ def _line(number: int, row: ReportRow) -> Element:
     return element("tr", *line, id=f"site-{number}", data_index=number)
 
 
-def breakable(name: str) -> list[Element | str]:
-    """Return a qualified name that may be broken after its dots."""
-    first, *rest = name.split(".")
-    parts: list[Element | str] = [first]
-    for part in rest:
-        parts += [".", element("wbr"), part]
-    return parts
+def _bit_plan(row: ReportRow, plans: Mapping[Plan, int]) -> Element | str:
+    if not row.reads_per_cell:
+        return "-"
+    number = plans[row.reads_per_cell]
+    words = element("span", bit_plan(row.reads_per_cell), class_="w3", aria_hidden="true")
+    return element("span", glyph(row.reads_per_cell, number), words, class_="plan-cell", data_plan=number)
 
 
 def unmapped_section(report: MappingReport) -> list[Element]:
@@ -219,7 +235,7 @@ _UNMAPPED_COLUMNS = (
 
 
 def cost_section(report: MappingReport) -> list[Element]:
-    """Return the cost part by part, with models and bands; nothing where no site is on the chip."""
+    """Return where the energy goes, and the cost part by part with models and bands; nothing where no site is on chip."""
     lines = cost_lines(report)
     if not lines:
         return []
@@ -236,7 +252,10 @@ def cost_section(report: MappingReport) -> list[Element]:
         body.append(element("tr", *(element("td", cell, class_=classes) for cell, (_, classes) in cells)))
     title = element("h2", "Cost of one image", id="cost-heading")
     table = element("div", element("table", element("thead", head), body), class_="scroll")
-    return [element("section", title, table, aria_labelledby="cost-heading")]
+    heading = element("h3", "Part by part")
+    return [
+        element("section", title, *energy_view(report, anchors(report)), heading, table, aria_labelledby="cost-heading")
+    ]
 
 
 def dataflow_section(report: MappingReport) -> list[Element]:
@@ -277,4 +296,4 @@ def notes_section(report: MappingReport) -> list[Element]:
     if not report.notes:
         return []
     lines = (element("li", element("strong", where or "model"), f": {text}") for where, text in report.notes)
-    return [element("section", element("h2", "Notes"), element("ul", *lines, class_="notes"))]
+    return [element("section", element("h2", "Notes", id="notes-heading"), element("ul", *lines, class_="notes"))]

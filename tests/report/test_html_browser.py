@@ -105,7 +105,8 @@ def test_a_row_opens_with_every_figure_its_origin_and_its_bit_plan(page):
     fields = {e.get_attribute("data-field"): e.text for e in panel.find_elements("css selector", "dd[data-field]")}
     assert fields["macs"] == "7,451,328"
     assert {"op", "k", "target", "signed", "macro", "row_tiles", "cycles", "reads"} <= set(fields)
-    assert len(panel.find_elements("css selector", ".plan rect.analog")) == 64
+    cells = find(page, "#detail .plan use").get_attribute("href")
+    assert len(page.find_elements("css selector", f"{cells} rect.analog")) == 64
     assert "macro.adc.bits 8 macros.m, chip.yaml:4" in panel.text
     find(page, "#next").click()
     assert find(page, "#detail-name").text == "blocks.0.attn.proj"
