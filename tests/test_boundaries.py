@@ -45,6 +45,7 @@ FORBIDDEN = {
 }
 MAY = {"passes/lower_sites.py": ("asim_fx.nn", "asim_fx.ops"), "passes/read_effects.py": ("asim_fx.ops",)}
 TORCH_FREE_FILES = (
+    "asim_fx/encoding.py",
     "asim_fx/errors.py",
     "asim_fx/ir.py",
     "asim_fx/rules.py",
