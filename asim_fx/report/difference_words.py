@@ -37,7 +37,6 @@ _TITLES = {
     "reads_per_cell": "bit plan",
     "adc_bits": "ADC bits",
 }
-_COSTS = ("reads", "energy_j", "latency_s")
 
 
 def headings(difference: Difference) -> list[str]:
@@ -78,9 +77,9 @@ def cost_lines(difference: Difference) -> list[tuple[str, str, str, str]]:
     lines = []
     for site in difference.sites:
         changes = {change.field: change for change in site.figures}
-        cells = [_cost(changes.get(field)) for field in _COSTS]
-        if any(cells):
-            lines.append((site.name, *cells))
+        reads, energy, latency = (_cost(changes.get(field)) for field in ("reads", "energy_j", "latency_s"))
+        if reads or energy or latency:
+            lines.append((site.name, reads, energy, latency))
     return lines
 
 
