@@ -10,11 +10,12 @@ from rich.console import Console
 
 from asim_fx.report.difference import compare
 from asim_fx.report.difference_files import renderable, to_csv, to_json, to_markdown
+from asim_fx.report.difference_words import total_lines
 from asim_fx.report.saved import SavedReport
 from asim_fx.spec.document import complete_document
 from asim_fx.spec.loader import load_spec
 from tests.report.golden import check
-from tests.report.synthetic import SPEC, resnet_like, vit_like
+from tests.report.synthetic import SPEC, resnet_like, scheduled, vit_like
 
 DEPTHS = (1, 1, 1, 1)
 
@@ -122,6 +123,17 @@ def test_json_holds_all_of_it(both):
     assert totals.keys() == both[0].report.totals.keys()
     assert totals["reads"]["relative_change"] == pytest.approx(-0.5, abs=1e-6)
     assert data["spec"][1] == {"field": "defaults.weight_bits", "a": 8, "b": 4, "relative_change": -0.5}
+
+
+def test_schedules_are_compared_where_there_are_any(both):
+    a, b = both
+    assert not [change for change in compare(a, b).totals if change.field.startswith("schedule.")]
+    difference = compare(replace(a, report=scheduled(a.report)), replace(b, report=scheduled(b.report, rounds=3)))
+    totals = {change.field: change for change in difference.totals}
+    assert totals["schedule.reloads"].b == 192
+    lines = {title: cells for title, *cells in total_lines(difference)}
+    assert lines["macros reloaded an image"] == ["0", "192", ""]
+    assert float(lines["images per second"][0].split()[0]) > 0
 
 
 def test_csv_has_a_line_for_every_value_that_differs(both):
