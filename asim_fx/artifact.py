@@ -21,18 +21,12 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from asim_fx.capture import InputSignature, module_of
-from asim_fx.conversion import convert, versions
-from asim_fx.converted import ConvertedModel
-from asim_fx.errors import ArtifactError, AsimError, OutputError, SpecError
-from asim_fx.fingerprint import fingerprint
 from asim_fx.artifact_files import (
     FORMAT,
     MANIFEST,
@@ -46,6 +40,11 @@ from asim_fx.artifact_files import (
     read_manifest,
     sha256,
 )
+from asim_fx.capture import InputSignature, module_of
+from asim_fx.conversion import convert, versions
+from asim_fx.converted import ConvertedModel
+from asim_fx.errors import ArtifactError, AsimError, OutputError, SpecError
+from asim_fx.fingerprint import fingerprint
 from asim_fx.likeness import weight_differences
 from asim_fx.models import ModelSource
 from asim_fx.models.exported import file_hash

@@ -26,14 +26,12 @@ class DifferenceFormat(StrEnum):
     MD = "md"
 
 
-def _source(name: str) -> typer.models.ArgumentInfo:
-    text = "A folder of asim-convert -o, or a file of its --report json."
-    return typer.Argument(metavar=name, help=text, show_default=False)
+_SOURCE = "A folder of asim-convert -o, or a file of its --report json."
 
 
 @app.command()
 def show(
-    source: Annotated[Path, _source("DIR")],
+    source: Annotated[Path, typer.Argument(metavar="DIR", help=_SOURCE, show_default=False)],
     report: Annotated[ReportFormat, typer.Option(help="How to print it.")] = ReportFormat.TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --report json.")] = False,
 ) -> None:
@@ -45,8 +43,8 @@ def show(
 
 @app.command()
 def diff(
-    a: Annotated[Path, _source("A")],
-    b: Annotated[Path, _source("B")],
+    a: Annotated[Path, typer.Argument(metavar="A", help=_SOURCE, show_default=False)],
+    b: Annotated[Path, typer.Argument(metavar="B", help=_SOURCE, show_default=False)],
     report: Annotated[DifferenceFormat, typer.Option(help="How to print it.")] = DifferenceFormat.TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --report json.")] = False,
     check: Annotated[

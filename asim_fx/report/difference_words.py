@@ -29,6 +29,12 @@ _SHOWN_TOTALS = {
     "arrays": "arrays",
     "area_mm2": "area",
     "setup_energy_j": "writing weights, once",
+    "schedule.latency_s": "latency as scheduled",
+    "schedule.images_per_s": "images per second",
+    "schedule.macros_used": "macros used",
+    "schedule.reloads": "macros reloaded an image",
+    "schedule.energy_j_per_image": "energy with reloading",
+    "schedule.pipelined_utilisation": "macros at work",
 }
 _TITLES = {
     "k": "K",
@@ -37,7 +43,6 @@ _TITLES = {
     "reads_per_cell": "bit plan",
     "adc_bits": "ADC bits",
 }
-_COSTS = ("reads", "energy_j", "latency_s")
 
 
 def headings(difference: Difference) -> list[str]:
@@ -78,9 +83,9 @@ def cost_lines(difference: Difference) -> list[tuple[str, str, str, str]]:
     lines = []
     for site in difference.sites:
         changes = {change.field: change for change in site.figures}
-        cells = [_cost(changes.get(field)) for field in _COSTS]
-        if any(cells):
-            lines.append((site.name, *cells))
+        reads, energy, latency = (_cost(changes.get(field)) for field in ("reads", "energy_j", "latency_s"))
+        if reads or energy or latency:
+            lines.append((site.name, reads, energy, latency))
     return lines
 
 
@@ -118,11 +123,13 @@ def figure(name: str, value: Any) -> str:
     """Return a figure of a report by the name of its field."""
     if value is None:
         return UNKNOWN
-    if name.endswith(("_j", "_s")):
-        return quantity(value, "J" if name.endswith("_j") else "s")
+    if name.endswith(("_j", "_j_per_image")):
+        return quantity(value, "J")
+    if name.endswith("_s") and not name.endswith("_per_s"):
+        return quantity(value, "s")
     if name.endswith("_mm2"):
         return area(value)
-    if name.endswith("_share") or name == "utilisation":
+    if name.endswith(("_share", "utilisation")):
         return share(value)
     if name == "tops_per_w":
         return efficiency(value).removesuffix(" TOPS/W")

@@ -15,6 +15,7 @@ from asim_fx.report.elements import clean, element, markup
 from asim_fx.report.rows import MappingReport
 from asim_fx.report.serial import as_data
 from asim_fx.report.views.bit_plans import bit_plans_section, plan_numbers
+from asim_fx.report.views.schedule import schedule_section
 from asim_fx.report.words import footer
 
 
@@ -29,6 +30,7 @@ def to_html(report: MappingReport) -> str:
     sections = [
         *bit_plans_section(report, plans),
         *fragments.cost_section(report),
+        *schedule_section(report, fragments.anchors(report)),
         *fragments.unmapped_section(report),
         *fragments.dataflow_section(report),
         *fragments.notes_section(report),
