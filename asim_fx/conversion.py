@@ -63,6 +63,8 @@ def convert(
     source: ModelSource | None = None,
     strict: bool = False,
     fold_batch_norm: bool = True,
+    pact: bool = False,
+    trainable: bool = False,
     verify: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
@@ -79,6 +81,10 @@ def convert(
         source: where the model came from, so that a saved artifact can build it again.
         strict: whether a site that the spec maps but that has no analog or integer form is an error.
         fold_batch_norm: whether batch norms are folded into the operation before them.
+        pact: whether every ReLU gets a learned upper bound, which is the scale of the sites that read it.
+        trainable: whether the result is to be trained: what is computed from parameters stays a part of the graph,
+            and batch norm and dropout act as in training when the module is in training mode. Such a model is never
+            saved: see ``asim_fx.training``.
         verify: whether to check after every pass, and of the lowered graph with every site in float, that the result
             is still the model's.
         seed: of the noise and of the die.
@@ -107,6 +113,8 @@ def convert(
         source=source,
         strict=strict,
         fold_batch_norm=fold_batch_norm,
+        pact=pact,
+        trainable=trainable,
         verify=verify,
         progress=progress,
     )
@@ -183,6 +191,8 @@ def plan(
     source: ModelSource | None = None,
     strict: bool = False,
     fold_batch_norm: bool = True,
+    pact: bool = False,
+    trainable: bool = False,
     verify: bool = False,
     values: bool = True,
     progress: Progress | None = None,
@@ -201,6 +211,8 @@ def plan(
         source=source,
         strict=strict,
         fold_batch_norm=fold_batch_norm,
+        pact=pact,
+        trainable=trainable,
         verify=verify,
         values=values,
         progress=progress,
@@ -241,6 +253,8 @@ def map_onto(analysed: AnalysedModel, spec: HardwareSpec, *, progress: Progress 
         source=analysed.source,
         strict=context.strict,
         fold_batch_norm=context.fold_batch_norm,
+        pact=context.pact,
+        trainable=context.trainable,
     )
     return PlannedModel(parts, _dispatched(found, log.folded), report, recipe)
 
