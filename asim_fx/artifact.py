@@ -65,6 +65,9 @@ def save(converted: ConvertedModel, directory: str | os.PathLike[str]) -> None:
     Raises:
         OutputError: the folder cannot be written, or holds something that is no artifact.
     """
+    if converted.recipe.trainable:
+        message = "this is the training form of a model, which no artifact can hold"
+        raise OutputError(message, hint="asim_fx.training.deploy makes a model to save of it")
     target = Path(directory)
     if target.exists() and not _replaceable(target):
         message = f"{target} exists and is no artifact"
@@ -109,6 +112,7 @@ def load(directory: str | os.PathLike[str], model: nn.Module | ExportedProgram |
             folder / SPEC, manifest["overrides"], read_file=lambda path: measured_text(folder, measured[path])
         )
         strict, fold_batch_norm = bool(manifest["strict"]), bool(manifest["fold_batch_norm"])
+        pact = bool(manifest["pact"])
         name, seed, expected = str(manifest["name"]), int(manifest["seed"]), str(manifest["fingerprint"])
         saved_versions = dict(manifest["versions"])
     except (KeyError, TypeError, ValueError) as error:
@@ -126,6 +130,7 @@ def load(directory: str | os.PathLike[str], model: nn.Module | ExportedProgram |
             source=source,
             strict=strict,
             fold_batch_norm=fold_batch_norm,
+            pact=pact,
             seed=seed,
         )
     except AsimError as error:
@@ -165,6 +170,7 @@ def _write(converted: ConvertedModel, folder: Path) -> None:
         "measured": measured,
         "strict": recipe.strict,
         "fold_batch_norm": recipe.fold_batch_norm,
+        "pact": recipe.pact,
         "seed": converted.seed,
         "fingerprint": fingerprint(converted.graph_modules),
         "versions": versions(),

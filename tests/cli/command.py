@@ -16,6 +16,7 @@ ENTRIES: dict[str, Callable[[], None]] = {
     "asim-simulate": main.run_simulate,
     "asim-spec": main.run_spec,
     "asim-report": main.run_report,
+    "asim-sweep": main.run_sweep,
 }
 
 
