@@ -13,9 +13,12 @@ from torch import Tensor
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.draws import Seed
 from asim_fx.ops.engines import plain
-from asim_fx.ops.engines.cpu.packing import gathered, packed
+from asim_fx.ops.engines.cpu.lanes import LANES
+from asim_fx.ops.engines.cpu.packing import WORD_BITS, gathered, packed
 from asim_fx.ops.engines.cpu.plan import Plan, not_covered, plan_of
-from asim_fx.ops.engines.cpu.reading import LANES, MEAN, MEDIAN, MODE, read_lanes
+from asim_fx.ops.engines.cpu.reading import read_lanes
+from asim_fx.ops.engines.cpu.voting import MEAN, MEDIAN, MODE
+from asim_fx.ops.engines.tables import ReadTable
 from asim_fx.ops.parallel import for_each, threads_for
 from asim_fx.ops.reduction import Block, Reduction
 from asim_fx.ops.schedule import schedule
@@ -56,6 +59,13 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed) -> Tensor:
     offsets = np.arange(reduction.length, dtype=np.int64)
     shape = (reduction.groups, reduction.outputs, tiles, config.weight.bits, -1)
     stored = packed(rows.view(-1).numpy(), starts, offsets, config.step, config.weight.bits).reshape(shape)
+    tile_words = np.array(
+        [
+            -(-min(config.step, reduction.length - first) // WORD_BITS)
+            for first in range(0, reduction.length, config.step)
+        ],
+        np.int64,
+    )
     key = np.array(seed.key(config.stream), np.uint32)
     layout = config.layout
     batch = reduction.numel // layout.elements if layout else 1
@@ -77,7 +87,19 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed) -> Tensor:
             lanes, others = (streamed[group], own) if streamed_lanes else (own, streamed[group])
             first = (block.groups.start + group) * reduction.strides[0]
             flats = (streamed_flat, stored_flat) if streamed_lanes else (stored_flat, streamed_flat)
-            _read(lanes, others, arrays[streamed_lanes], plan, config, key, samples, flats[0], flats[1] + first, sums)
+            _read(
+                lanes,
+                others,
+                arrays[streamed_lanes],
+                tile_words,
+                plan,
+                config,
+                key,
+                samples,
+                flats[0],
+                flats[1] + first,
+                sums,
+            )
 
     most = max(1, WORKING_BYTES // (threads * (12 * reduction.length + 16 * reduction.outputs)))
     if threads > 1:
@@ -91,6 +113,7 @@ def _read(
     lanes: NDArray[np.uint32],
     others: NDArray[np.uint32],
     arrays: _Arrays,
+    tile_words: NDArray[np.int64],
     plan: Plan,
     config: OpConfig,
     key: NDArray[np.uint32],
@@ -99,31 +122,24 @@ def _read(
     other_flat: NDArray[np.int64],
     result: NDArray[np.float64],
 ) -> None:
-    for start in range(0, lanes.shape[0], LANES):
-        part = lanes[start : start + LANES]
-        used = part.shape[0]
-        mine = np.zeros((*part.shape[1:], LANES), np.uint32)
-        mine[..., :used] = np.moveaxis(part, 0, -1)
-        flat = lane_flat[start : start + LANES]
-        flat = np.concatenate([flat, np.repeat(flat[-1:], LANES - used)])
-        read_lanes(
-            mine,
-            others,
-            arrays.cells,
-            arrays.terms,
-            arrays.tables,
-            arrays.entries,
-            arrays.low_cuts,
-            _VOTES[config.plan.vote],
-            plan.reads_of_tile,
-            key,
-            samples,
-            flat,
-            other_flat,
-            plan.scales,
-            used,
-            result,
-        )
+    read_lanes(
+        lanes,
+        others,
+        arrays.cells,
+        arrays.terms,
+        arrays.tables,
+        arrays.entries,
+        arrays.low_cuts,
+        tile_words,
+        _VOTES[config.plan.vote],
+        plan.reads_of_tile,
+        key,
+        samples,
+        lane_flat,
+        other_flat,
+        plan.scales,
+        result,
+    )
 
 
 def _vectors(reduction: Reduction, block: Block) -> Tensor:
@@ -161,8 +177,16 @@ def _arrays(plan: Plan, *, streamed_lanes: bool) -> _Arrays:
     for start, table in zip(starts, plan.tables, strict=False):
         entries[start : start + len(table.entries)] = table.entries
         low_cuts[start : start + len(table.low_cuts)] = table.low_cuts
-    facts = [(start, table.column_bits, table.multiplier) for start, table in zip(starts, plan.tables, strict=False)]
+    facts = [(start, *_facts(table)) for start, table in zip(starts, plan.tables, strict=False)]
     return _Arrays(np.array(cells, np.int64), np.array(terms, np.int64), np.array(facts, np.int64), entries, low_cuts)
+
+
+def _facts(table: ReadTable) -> tuple[int, ...]:
+    """Return what follows the start in a row of the table array."""
+    if table.settled is None:
+        return table.column_bits, table.multiplier, 0, 0, 0
+    settled = table.settled
+    return table.column_bits, settled.multiplier, settled.few, settled.few_limit, settled.limit
 
 
 def _padded(count: int) -> int:

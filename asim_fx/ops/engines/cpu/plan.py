@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from asim_fx.nonidealities.reads import has_real_cells, needs_columns
 from asim_fx.ops.codes import top_code
 from asim_fx.ops.config import OpConfig
-from asim_fx.ops.engines.cpu.tables import ReadTable, read_table
+from asim_fx.ops.engines.tables import ReadTable, read_table
 from asim_fx.ops.schedule import ReadPart, Schedule, full_scale, schedule
 
 _LARGEST_SUM = 2**31

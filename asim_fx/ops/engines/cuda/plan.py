@@ -8,7 +8,7 @@ from functools import lru_cache
 from asim_fx.nonidealities.reads import has_real_cells, needs_columns
 from asim_fx.ops.codes import top_code
 from asim_fx.ops.config import OpConfig, ReadEffects
-from asim_fx.ops.engines.cpu.tables import ReadTable, read_table
+from asim_fx.ops.engines.tables import ReadTable, read_table
 from asim_fx.ops.schedule import ReadPart, Schedule, full_scale, schedule
 
 WIDEST_PLANE = 7
