@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from asim_fx.ops.engines.cpu.compiled import compiled
 from asim_fx.ops.engines.cpu.converting import scaled
-from asim_fx.ops.engines.cpu.lanes import LANES, U32, Row, constant, on_lanes
+from asim_fx.ops.engines.cpu.lanes import LANES, U32, Row, asking_lanes, constant, on_lanes
 from asim_fx.ops.engines.cpu.words import philox_fine
 
 CODE_SHIFT, CODE_MASK = 6, 1023
@@ -25,24 +25,9 @@ def _rest(builder: Any, words: Row, half: Any, mask: Any) -> Any:
     return builder.and_(builder.lshr(words.load(), half), mask)
 
 
-def _settle(
-    builder: Any,
-    macs: Row,
-    words: Row,
-    half: Any,
-    mask: Any,
-    few: Any,
-    few_limit: Any,
-    limit: Any,
-    factor: Any,
-    sums: Row,
-    open_lanes: Row,
-    scale: Any,
-) -> None:
-    value = macs.load()
-    below = builder.select(builder.icmp_unsigned("<", value, few), few_limit, limit)
-    open_lanes.store_bits(builder.icmp_unsigned("<", _rest(builder, words, half, mask), below))
-    sums.add(builder.mul(scale(builder, value), factor))
+def _open(builder: Any, macs: Any, words: Row, half: Any, mask: Any, few: Any, few_limit: Any, limit: Any) -> Any:
+    below = builder.select(builder.icmp_unsigned("<", macs, few), few_limit, limit)
+    return builder.icmp_unsigned("<", _rest(builder, words, half, mask), below)
 
 
 def _settle_scaled(
@@ -56,23 +41,11 @@ def _settle_scaled(
     limit: Any,
     factor: Any,
     sums: Row,
-    open_lanes: Row,
     multiplier: Any,
-) -> None:
-    _settle(
-        builder,
-        macs,
-        words,
-        half,
-        mask,
-        few,
-        few_limit,
-        limit,
-        factor,
-        sums,
-        open_lanes,
-        lambda builder, value: scaled(builder, value, multiplier),
-    )
+) -> Any:
+    value = macs.load()
+    sums.add(builder.mul(scaled(builder, value, multiplier), factor))
+    return _open(builder, value, words, half, mask, few, few_limit, limit)
 
 
 def _settle_same(
@@ -86,40 +59,27 @@ def _settle_same(
     limit: Any,
     factor: Any,
     sums: Row,
-    open_lanes: Row,
-) -> None:
-    _settle(
-        builder,
-        macs,
-        words,
-        half,
-        mask,
-        few,
-        few_limit,
-        limit,
-        factor,
-        sums,
-        open_lanes,
-        lambda builder, value: value,
-    )
+) -> Any:
+    value = macs.load()
+    sums.add(builder.mul(value, factor))
+    return _open(builder, value, words, half, mask, few, few_limit, limit)
 
 
-settle_scaled = on_lanes(_settle_scaled)
-settle_same = on_lanes(_settle_same)
+settle_scaled = asking_lanes(_settle_scaled)
+"""Add factor times the scaled MAC value and say which lanes the table has to be asked about."""
+settle_same = asking_lanes(_settle_same)
+"""The same where the code is the MAC value."""
 
 
-def _choose(
-    builder: Any, macs: Row, words: Row, half: Any, bits: Any, start: Any, mask: Any, index: Row, open_lanes: Row
-) -> None:
+def _choose(builder: Any, macs: Row, words: Row, half: Any, bits: Any, start: Any, mask: Any, index: Row) -> Any:
     word = builder.and_(builder.lshr(words.load(), half), constant(0xFFFF))
-    below = builder.sub(constant(16), bits)
-    column = builder.lshr(word, below)
+    column = builder.lshr(word, builder.sub(constant(16), bits))
     index.store(builder.add(builder.or_(builder.shl(macs.load(), bits), column), start))
-    open_lanes.store_bits(builder.icmp_unsigned("==", builder.and_(word, mask), constant(0)))
+    return builder.icmp_unsigned("==", builder.and_(word, mask), constant(0))
 
 
-choose_entries = on_lanes(_choose)
-"""Write which entry each read looks up, and which lanes the low half decides."""
+choose_entries = asking_lanes(_choose)
+"""Write which entry each read looks up and say which lanes the low half decides."""
 
 
 def _cut(builder: Any, found: Row, words: Row, half: Any, mask: Any, factor: Any, sums: Row) -> None:
@@ -158,7 +118,7 @@ lowest_bit: Any = intrinsic(_lowest_bit)
 
 @compiled
 def decide(
-    open_lanes: NDArray[np.uint64],
+    open_lanes: tuple[np.uint64, ...],
     macs: U32,
     words: U32,
     outputs: U32,
@@ -179,8 +139,7 @@ def decide(
     Without a multiplier the code of the entry was added, else the scaled MAC value.
     """
     word, half = (read & 7) >> 1, np.uint32(16 * (read & 1))
-    for number in range(LANES // 64):
-        left = open_lanes[number]
+    for number, left in enumerate(open_lanes):
         while left:
             lane = 64 * number + int(lowest_bit(left))
             left &= left - np.uint64(1)

@@ -14,7 +14,7 @@ from asim_fx.ops.config import OpConfig
 from asim_fx.ops.draws import Seed
 from asim_fx.ops.engines import plain
 from asim_fx.ops.engines.cpu.lanes import LANES
-from asim_fx.ops.engines.cpu.packing import WORD_BITS, gathered, packed
+from asim_fx.ops.engines.cpu.packing import WORD_BITS, as_int16, gathered, packed
 from asim_fx.ops.engines.cpu.plan import Plan, not_covered, plan_of
 from asim_fx.ops.engines.cpu.reading import read_lanes
 from asim_fx.ops.engines.cpu.voting import MEAN, MEDIAN, MODE
@@ -58,7 +58,7 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed) -> Tensor:
     starts = np.arange(reduction.groups * reduction.outputs, dtype=np.int64) * reduction.length
     offsets = np.arange(reduction.length, dtype=np.int64)
     shape = (reduction.groups, reduction.outputs, tiles, config.weight.bits, -1)
-    stored = packed(rows.view(-1).numpy(), starts, offsets, config.step, config.weight.bits).reshape(shape)
+    stored = packed(as_int16(rows.view(-1)), starts, offsets, config.step, config.weight.bits).reshape(shape)
     tile_words = np.array(
         [
             -(-min(config.step, reduction.length - first) // WORD_BITS)
@@ -71,7 +71,7 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed) -> Tensor:
     batch = reduction.numel // layout.elements if layout else 1
     samples = np.array([layout.stride if layout else 0, batch, seed.first_sample], np.int64)
     sums = result.numpy()
-    source, streamed_offsets = reduction.gather.source.numpy(), reduction.gather.offsets.numpy()
+    source, streamed_offsets = as_int16(reduction.gather.source), reduction.gather.offsets.numpy()
     threads = threads_for(torch.device("cpu"))
 
     def compute(block: Block) -> None:

@@ -67,13 +67,6 @@ class Row:
         """Add to the lanes."""
         self.store(self.builder.add(self.load(), vector))
 
-    def store_bits(self, bits: Any) -> None:
-        """Write a bit of each lane: lane n is bit n of the row, taken as words of 64 bits."""
-        kind = ir.IntType(WIDTH)
-        place = self.builder.udiv(self.at, ir.Constant(_INT64, WIDTH))
-        pointer = self.builder.gep(self.builder.bitcast(self.start, kind.as_pointer()), [place])
-        self.builder.store(self.builder.bitcast(bits, kind), pointer, align=2)
-
     def _pointer(self, kind: Any) -> Any:
         return self.builder.bitcast(self.builder.gep(self.start, [self.at]), kind.as_pointer())
 
@@ -105,25 +98,56 @@ def on_lanes(build: Callable[..., None]) -> Any:
     def typing(_: Any, *kinds: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             for lane in range(0, LANES, WIDTH):
-                operands = []
-                for kind, value, following in zip(kinds, arguments, (*arguments[1:], None), strict=True):
-                    if isinstance(kind, types.Array):
-                        first = builder.mul(following, ir.Constant(_INT64, LANES))
-                        at = builder.add(first, ir.Constant(_INT64, lane))
-                        operands.append(Row(builder, data_of(context, builder, kind, value), at))
-                    elif kind == types.uint32:
-                        operands.append(same(builder, value))
-                build(builder, *operands)
+                build(builder, *_operands(context, builder, kinds, arguments, lane))
             return context.get_dummy_value()
 
         return types.void(*kinds), generate
 
-    # Numba counts the arguments by the signature.
+    return _with_names(typing, build)
+
+
+def asking_lanes(build: Callable[..., Any]) -> Any:
+    """Return a function as ``on_lanes`` does that also says of which lanes something holds.
+
+    ``build`` returns a bit for each of WIDTH lanes; the function a tuple of uint64, 64 lanes to each.
+    """
+
+    def typing(_: Any, *kinds: Any) -> Any:
+        result = types.UniTuple(types.uint64, LANES // 64)  # type: ignore[no-untyped-call]
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            numbers = [ir.Constant(_INT64, 0)] * result.count
+            for lane in range(0, LANES, WIDTH):
+                bits = build(builder, *_operands(context, builder, kinds, arguments, lane))
+                number = builder.zext(builder.bitcast(bits, ir.IntType(WIDTH)), _INT64)
+                moved = builder.shl(number, ir.Constant(_INT64, lane % 64))
+                numbers[lane // 64] = builder.or_(numbers[lane // 64], moved)
+            return context.make_tuple(builder, result, numbers)
+
+        return result(*kinds), generate
+
+    return _with_names(typing, build)
+
+
+def _operands(context: Any, builder: Any, kinds: Any, arguments: Any, lane: int) -> list[Any]:
+    operands = []
+    for kind, value, following in zip(kinds, arguments, (*arguments[1:], None), strict=True):
+        if isinstance(kind, types.Array):
+            first = builder.mul(following, ir.Constant(_INT64, LANES))
+            at = builder.add(first, ir.Constant(_INT64, lane))
+            operands.append(Row(builder, data_of(context, builder, kind, value), at))
+        elif kind == types.uint32:
+            operands.append(same(builder, value))
+    return operands
+
+
+def _with_names(typing: Any, build: Callable[..., Any]) -> Any:
+    """Make an intrinsic of a typing function of any number of arguments: numba wants to see how many there are."""
     names = ["context"]
     for parameter in list(inspect.signature(build).parameters.values())[1:]:
         names += [parameter.name, f"{parameter.name}_row"] if parameter.annotation == "Row" else [parameter.name]
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
-    typing.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    typing.__signature__ = inspect.Signature(parameters)
     return intrinsic(typing)
 
 

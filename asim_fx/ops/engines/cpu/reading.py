@@ -76,11 +76,12 @@ def read_lanes(
     side_by_side = lane_rows(tiles * lane_bits * words_of_bit)
     flat_lanes = side_by_side.reshape(side_by_side.size)
     outputs, words, macs = lane_rows(3), lane_rows(4), lane_rows(1)
-    index, found, open_lanes = lane_rows(1), lane_rows(1), lane_rows(1)
+    index, found = lane_rows(1), lane_rows(1)
     index_pairs, found_pairs = index.reshape(LANES).view(np.uint64), found.reshape(LANES).view(np.uint64)
-    open_words = open_lanes.reshape(LANES).view(np.uint64)
-    codes, sums = lane_rows(most), lane_rows(sums_count)
-    signed_sums = sums.view(np.int32)
+    # The sums, and below them the codes that are voted on.
+    work = lane_rows(sums_count + most)
+    signed_sums = work[:sums_count].view(np.int32)
+    codes = work[sums_count:]
     totals = np.zeros((count_others, sums_count, LANES), np.int64)
     nothing = np.zeros(other_bits, np.bool_)
     flat = np.zeros(LANES, np.int64)
@@ -101,7 +102,7 @@ def read_lanes(
             for v in range(count_others):
                 if noisy:
                     count_outputs(flat, other_flat[v], span, samples[0], samples[1], samples[2], outputs)
-                sums[:] = 0
+                work[:sums_count] = 0
                 block = np.int64(-1)
                 at_other = (v * tiles + tile) * other_bits * words_of_bit
                 for bit in range(other_bits):
@@ -133,14 +134,14 @@ def read_lanes(
                             counted = True
                         if counted:
                             if multiplier:
-                                add_scaled(macs, 0, multiplier, factor, sums, row)
+                                add_scaled(macs, 0, multiplier, factor, work, row)
                             else:
-                                add_looked_up(entries, start, macs, factor, sums, row)
+                                add_looked_up(entries, start, macs, factor, work, row)
                         continue
                     if not counted:
                         macs[:] = 0
                     reads = cells[c, READS]
-                    into, to, by = sums, row, factor
+                    to, by = row, factor
                     if reads > 1:
                         codes[:] = 0
                     mask = np.uint32((1 << (16 - column_bits)) - 1)
@@ -170,50 +171,25 @@ def read_lanes(
                                 3,
                             )
                         if reads > 1:
-                            into, to, by = codes, again, np.uint32(1)
+                            to, by = sums_count + again, np.uint32(1)
                         word, half = (read & 7) >> 1, np.uint32(16 * (read & 1))
                         if multiplier == IDENTITY:
-                            settle_same(
-                                macs, 0, words, word, half, mask, few, few_limit, limit, by, into, to, open_lanes, 0
+                            open_lanes = settle_same(
+                                macs, 0, words, word, half, mask, few, few_limit, limit, by, work, to
                             )
                         elif multiplier:
-                            settle_scaled(
-                                macs,
-                                0,
-                                words,
-                                word,
-                                half,
-                                mask,
-                                few,
-                                few_limit,
-                                limit,
-                                by,
-                                into,
-                                to,
-                                open_lanes,
-                                0,
-                                multiplier,
+                            open_lanes = settle_scaled(
+                                macs, 0, words, word, half, mask, few, few_limit, limit, by, work, to, multiplier
                             )
                         else:
-                            choose_entries(
-                                macs,
-                                0,
-                                words,
-                                word,
-                                half,
-                                np.uint32(column_bits),
-                                np.uint32(start),
-                                mask,
-                                index,
-                                0,
-                                open_lanes,
-                                0,
+                            open_lanes = choose_entries(
+                                macs, 0, words, word, half, np.uint32(column_bits), np.uint32(start), mask, index, 0
                             )
                             fetch(entries, index_pairs, found_pairs)
-                            add_cut(found, 0, words, word, half, mask, by, into, to)
-                        if open_words[0] | open_words[1]:
+                            add_cut(found, 0, words, word, half, mask, by, work, to)
+                        if open_lanes[0] | open_lanes[1]:
                             decide(
-                                open_words,
+                                open_lanes,
                                 macs,
                                 words,
                                 outputs,
@@ -226,11 +202,11 @@ def read_lanes(
                                 column_bits,
                                 multiplier,
                                 by,
-                                into,
+                                work,
                                 to,
                             )
                     if reads > 1:
-                        add_voted(codes, reads, how, factor, sums, row)
+                        add_voted(codes, reads, how, factor, work, row)
                 for s in range(sums_count):
                     for n in range(LANES):
                         totals[v, s, n] += np.int64(signed_sums[s, n])
@@ -249,6 +225,8 @@ def _lay_out(vectors: U32, first: int, used: int, side_by_side: U32) -> None:
     flat = vectors.reshape(vectors.size)
     if used < LANES:
         side_by_side[:] = 0
-    for n in range(used):
-        for word in range(size):
-            side_by_side[word * LANES + n] = flat[(first + n) * size + word]
+    # A few words of all lanes at a time, so that what is written stays in the cache until its lines are full.
+    for block in range(0, size, 16):
+        for n in range(used):
+            for word in range(block, min(size, block + 16)):
+                side_by_side[np.uint64(word * LANES + n)] = flat[np.uint64((first + n) * size + word)]
