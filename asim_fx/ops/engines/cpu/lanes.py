@@ -41,6 +41,34 @@ def lane_rows(rows: int) -> U32:
     return raw[first : first + rows * LANES].reshape((rows, LANES))
 
 
+def padded(count: int) -> int:
+    """Return how many lanes some vectors take, with those that stay empty."""
+    return -(-count // LANES) * LANES
+
+
+def side_by_side(vectors: U32) -> U32:
+    """Return the words of vectors (groups, vectors, ...) as (groups, vectors / LANES, words, LANES), zeros in between."""
+    groups, count = vectors.shape[:2]
+    size = vectors.size // max(1, groups * count)
+    chunks = padded(count) // LANES
+    lanes = lane_rows(groups * chunks * size)
+    _lay_out(vectors.reshape(groups, count, size), lanes.reshape(groups, chunks, size, LANES))
+    return lanes.reshape(groups, chunks, size, LANES)
+
+
+@compiled
+def _lay_out(vectors: U32, lanes: U32) -> None:
+    groups, count, size = vectors.shape
+    for group in range(groups):
+        for chunk in range(lanes.shape[1]):
+            first = chunk * LANES
+            # A few words of all lanes at a time, so that what is written stays in the cache until its lines are full.
+            for block in range(0, size, 16):
+                for lane in range(min(LANES, count - first)):
+                    for word in range(block, min(size, block + 16)):
+                        lanes[group, chunk, np.uint64(word), np.uint64(lane)] = vectors[group, first + lane, word]
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """WIDTH lanes in memory.
