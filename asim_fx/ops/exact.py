@@ -40,6 +40,11 @@ def integer_matmul(left: Tensor, right: Tensor, largest_term: int, *, largest_su
     return _in_runs(left, right, min(run, 1024), torch.float64, torch.int64).to(torch.float64)
 
 
+def float32_holds(largest_sum: int) -> bool:
+    """Return whether sums up to a magnitude are exact in float32, in whatever order they are made."""
+    return largest_sum < _FLOAT32_EXACT
+
+
 def can_convolve(device: torch.device, largest_sum: int) -> bool:
     """Return whether ``convolve`` rounds nothing, where no sum of magnitudes is above ``largest_sum``."""
     if device.type != "cpu" or not torch._C._has_mkldnn or largest_sum >= _FLOAT32_EXACT:

@@ -18,7 +18,7 @@ from asim_fx.ops.codes import convert, reads_nothing_as_zero, top_code
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.die import cell_numbers
 from asim_fx.ops.draws import READS_PER_BLOCK, OutputCounters, Seed, output_counters, read_words
-from asim_fx.ops.exact import can_convolve, integer_matmul
+from asim_fx.ops.exact import can_convolve, float32_holds, integer_matmul
 from asim_fx.ops.parallel import for_each, threads_for
 from asim_fx.ops.planes import extract, partial_codes, partial_largest
 from asim_fx.ops.reduction import Block, Reduction
@@ -31,14 +31,16 @@ WORKING_BYTES = 48 * 2**20
 
 
 def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_bytes: int = WORKING_BYTES) -> Tensor:
-    """Return the sums of an operation in units of the product of both codes: float64, flat, row-major.
+    """Return the sums of an operation in units of the product of both codes: flat, row-major.
+
+    They are float64, or float32 where no digit is lost.
 
     Raises:
         UsageError: the fields of the configuration contradict each other.
     """
     work = schedule(config)
     if not work.parts:
-        return exact_sums(reduction, config, working_bytes=working_bytes)
+        return exact_products(reduction, config, working_bytes=working_bytes)
     return _simulate(reduction, config, work, seed, working_bytes)
 
 
@@ -55,7 +57,7 @@ def _simulate(reduction: Reduction, config: OpConfig, work: Schedule, seed: Seed
     def prepare(groups: slice) -> Callable[[Block], None]:
         stored = reduction.stored[groups]
         products = [
-            (part, right, _largest_column(right))
+            (part, right, _largest_sum(right, *_largest_codes(work, part)))
             for part in work.exact
             for right in [partial_codes(stored, work.stored, part.stored)]
         ]
@@ -74,11 +76,10 @@ def _simulate(reduction: Reduction, config: OpConfig, work: Schedule, seed: Seed
                 _read_tiles(vectors, matrices, columns, work, config, outputs, seed, sums)
             shape = (*vectors.shape[:2], reduction.outputs)
             total = torch.full(shape, constant, dtype=torch.float64, device=device)
-            for part, right, column in products:
+            for part, right, largest_sum in products:
                 left = partial_codes(vectors, work.streamed, part.streamed)
-                largest = partial_largest(work.streamed, part.streamed)
-                term = largest * partial_largest(work.stored, part.stored)
-                total += integer_matmul(left, right, term, largest_sum=largest * column)
+                streamed, largest = _largest_codes(work, part)
+                total += integer_matmul(left, right, streamed * largest, largest_sum=largest_sum)
             reduction.place(result, block, sums.add_to(total, config))
 
         return compute
@@ -97,22 +98,45 @@ def _simulate(reduction: Reduction, config: OpConfig, work: Schedule, seed: Seed
     return result
 
 
-def _largest_column(right: Tensor) -> int:
-    """Return the largest sum of magnitudes of a column: bounds sums far more closely than the largest code does."""
-    return int(right.abs().sum(dim=-2, dtype=torch.float64).max()) if right.numel() else 0
+def _largest_codes(work: Schedule, part: ExactPart) -> tuple[int, int]:
+    """Return bounds on the magnitudes of a product's streamed and stored elements."""
+    return partial_largest(work.streamed, part.streamed), partial_largest(work.stored, part.stored)
+
+
+def _largest_sum(right: Tensor, streamed: int, stored: int) -> int:
+    """Return a bound on the sums of magnitudes of a product.
+
+    The largest column bounds them far more closely than the largest code does; it is only asked for where it matters.
+    """
+    length = right.shape[-2]
+    if right.numel() == 0 or float32_holds(length * streamed * stored):
+        return length * streamed * stored
+    exact = torch.float32 if float32_holds(length * stored) else torch.float64
+    return streamed * int(right.abs().sum(dim=-2, dtype=exact).max())
 
 
 def exact_sums(reduction: Reduction, config: OpConfig, *, working_bytes: int = WORKING_BYTES) -> Tensor:
-    """Return the exact part of an operation alone, as ``simulate`` returns the whole: float64, flat, row-major."""
+    """Return the exact part of an operation alone in float64, flat, row-major."""
+    return exact_products(reduction, config, working_bytes=working_bytes).to(torch.float64)
+
+
+def exact_products(reduction: Reduction, config: OpConfig, *, working_bytes: int = WORKING_BYTES) -> Tensor:
+    """Return the exact part of an operation alone, as ``simulate`` returns the whole."""
     work = schedule(config)
     constant = lowest_part(config, reduction.length)
     if not work.exact:
         return torch.full((reduction.numel,), constant, dtype=torch.float64, device=reduction.stored.device)
     pairs = _whole_products(reduction, work)
     if reduction.whole is not None and pairs:
+        products = (
+            reduction.whole(partial_codes(reduction.gather.source, work.streamed, part.streamed), stored)
+            for part, stored in pairs
+        )
+        if len(pairs) == 1 and not constant:
+            return next(products)
         total = torch.full((reduction.numel,), constant, dtype=torch.float64, device=reduction.stored.device)
-        for part, stored in pairs:
-            total += reduction.whole(partial_codes(reduction.gather.source, work.streamed, part.streamed), stored)
+        for product in products:
+            total += product
         return total
     return _simulate(reduction, config, replace(work, parts=(), noisy=False), Seed(0), working_bytes)
 
@@ -124,8 +148,7 @@ def _whole_products(reduction: Reduction, work: Schedule) -> list[tuple[ExactPar
     pairs = []
     for part in work.exact:
         stored = partial_codes(reduction.stored, work.stored, part.stored)
-        largest = partial_largest(work.streamed, part.streamed)
-        if not can_convolve(stored.device, largest * _largest_column(stored)):
+        if not can_convolve(stored.device, _largest_sum(stored, *_largest_codes(work, part))):
             return []
         pairs.append((part, stored))
     return pairs

@@ -35,8 +35,11 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed) -> Tensor:
     """
     if not_covered(config):
         return plain.simulate(reduction, config, seed)
-    result = plain.exact_sums(replace(reduction, streamed=partial(_vectors, reduction)), config)
-    if not schedule(config).parts or reduction.numel == 0 or reduction.length == 0:
+    fetching = replace(reduction, streamed=partial(_vectors, reduction))
+    if not schedule(config).parts:
+        return plain.exact_products(fetching, config)
+    result = plain.exact_sums(fetching, config)
+    if reduction.numel == 0 or reduction.length == 0:
         return result
     words = _words_of_tiles(reduction.length, config.step)
     stored = _packed_stored(reduction, config)

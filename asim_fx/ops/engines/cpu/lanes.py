@@ -47,7 +47,7 @@ def padded(count: int) -> int:
 
 
 def side_by_side(vectors: U32) -> U32:
-    """Return the words of vectors (groups, vectors, ...) as (groups, vectors / LANES, words, LANES), zeros in between."""
+    """Return vectors (groups, vectors, ...) as (groups, vectors / LANES, words, LANES), zeros where there is none."""
     groups, count = vectors.shape[:2]
     size = vectors.size // max(1, groups * count)
     chunks = padded(count) // LANES
