@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from asim_fx.mapping.schedule import Schedule
+
 Shape = tuple[int | None, ...]
 
 
@@ -46,7 +48,8 @@ class ReportRow:
         adc_bits: resolution, ``ideal``, or None.
         row_tiles: tiles along the reduction.
         column_tiles: arrays side by side.
-        utilisation: share of the arrays' cells that hold a weight bit, 0..1.
+        utilisation: share of the arrays' cells that hold part of a weight, 0..1.
+        columns_per_output: physical columns that one output takes.
         cycles: cells of the bit plan: stored planes x streamed planes.
         cells_digital: of these, computed exactly.
         cells_voted: of these, read several times.
@@ -105,6 +108,7 @@ class ReportRow:
     row_tiles: int | None = None
     column_tiles: int | None = None
     utilisation: float | None = None
+    columns_per_output: int | None = None
     cycles: int | None = None
     cells_digital: int | None = None
     cells_voted: int | None = None
@@ -201,6 +205,7 @@ class MappingReport:
         verification: what was checked of the capture, in words.
         versions: package -> version that made this.
         engine: what computes the simulation on the CPU, and why.
+        schedule: when each site works on which macros.
     """
 
     model: str
@@ -213,3 +218,4 @@ class MappingReport:
     verification: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     engine: str = ""
+    schedule: Schedule = field(default_factory=Schedule)

@@ -57,7 +57,9 @@ def arguments_of(config: OpConfig, *, streamed_lanes: bool) -> Arguments:
     for cell in plan.cells:
         first = len(terms)
         for shift, bit in enumerate(cell.streamed):
-            terms.append((bit, cell.stored, shift) if streamed_lanes else (cell.stored, bit, shift))
+            for more, held in enumerate(cell.stored):
+                lane, other = (bit, held) if streamed_lanes else (held, bit)
+                terms.append((lane, other, shift + more))
         cells.append((first, len(terms), cell.place, cell.sum, cell.first_read, cell.reads, cell.table))
     starts = np.cumsum([0] + [max(len(table.entries), len(table.low_cuts)) for table in plan.tables])
     entries = np.zeros(starts[-1], np.uint32)

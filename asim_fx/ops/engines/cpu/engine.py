@@ -10,11 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from asim_fx.ops.cells import word_bits
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.draws import Seed
 from asim_fx.ops.engines import plain
 from asim_fx.ops.engines.cpu.arguments import arguments_of
 from asim_fx.ops.engines.cpu.lanes import padded, side_by_side
+from asim_fx.ops.engines.cpu.noise import draw_compiled
 from asim_fx.ops.engines.cpu.packing import WORD_BITS, as_int16, gathered, packed
 from asim_fx.ops.engines.cpu.plan import not_covered
 from asim_fx.ops.engines.cpu.reading import read_lanes
@@ -34,7 +36,7 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed) -> Tensor:
         UsageError: the fields of the configuration contradict each other.
     """
     if not_covered(config):
-        return plain.simulate(reduction, config, seed)
+        return plain.simulate(reduction, config, seed, noisy_reads=draw_compiled)
     fetching = replace(reduction, streamed=partial(_vectors, reduction))
     if not schedule(config).parts:
         return plain.exact_products(fetching, config)
@@ -107,7 +109,7 @@ def _packed_stored(reduction: Reduction, config: OpConfig) -> NDArray[np.uint32]
     rows = reduction.stored.transpose(1, 2).contiguous()
     starts = np.arange(reduction.groups * reduction.outputs, dtype=np.int64) * reduction.length
     offsets = np.arange(reduction.length, dtype=np.int64)
-    bits = packed(as_int16(rows.view(-1)), starts, offsets, config.step, config.weight.bits)
+    bits = packed(as_int16(rows.view(-1)), starts, offsets, config.step, word_bits(config))
     return bits.reshape(reduction.groups, reduction.outputs, *bits.shape[1:])
 
 

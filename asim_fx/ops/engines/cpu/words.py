@@ -66,6 +66,29 @@ philox_lanes = on_lanes(_philox)
 
 
 @compiled
+def philox_block(
+    element: U32, sample: U32, high: U32, block: np.uint32, k0: np.uint32, k1: np.uint32, words: U32
+) -> None:
+    """Write the four words of one block for each lane to ``words`` (4, lanes)."""
+    for lane in range(element.shape[0]):
+        c0, c1, c2, c3 = element[lane], sample[lane], np.uint32(block), high[lane]
+        x0, x1 = np.uint32(k0), np.uint32(k1)
+        for _ in range(7):
+            low = np.uint64(c0) * np.uint64(0xD2511F53)
+            top = np.uint64(c2) * np.uint64(0xCD9E8D57)
+            c0 = np.uint32(top >> np.uint64(32)) ^ c1 ^ x0
+            c2 = np.uint32(low >> np.uint64(32)) ^ c3 ^ x1
+            c1 = np.uint32(top)
+            c3 = np.uint32(low)
+            x0 = np.uint32(x0 + np.uint32(0x9E3779B9))
+            x1 = np.uint32(x1 + np.uint32(0xBB67AE85))
+        words[0, lane] = c0
+        words[1, lane] = c1
+        words[2, lane] = c2
+        words[3, lane] = c3
+
+
+@compiled
 def philox_fine(outputs: U32, lane: int, block: np.uint32, k0: np.uint32, k1: np.uint32, word: int) -> np.uint32:
     """Return one word of the block of low halves for one lane."""
     c0, c1 = outputs[ELEMENT, lane], outputs[SAMPLE, lane]
