@@ -64,7 +64,7 @@ def exact_product(product: StoredProduct, vectors: Tensor, work: Schedule) -> Te
 def largest_column(stored: Tensor, part: ExactPart, work: Schedule) -> int:
     """Return a bound on the sum of magnitudes of a column of a part's stored side.
 
-    What the columns hold bounds sums far more closely than the largest code does; it is looked at only where it matters.
+    What the columns hold bounds sums far more closely than the largest code does; asked only where it matters.
     """
     largest = stored.shape[-2] * partial_largest(work.stored, part.stored)
     if not stored.numel() or float32_holds(largest * partial_largest(work.streamed, part.streamed)):
