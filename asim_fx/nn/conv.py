@@ -45,8 +45,8 @@ class CimConv(CimModule):
         groups = x.shape[1] // weight.shape[1] if self.computed_weight else self.groups
         stride, dilation = list(geometry.stride), list(geometry.dilation)
         padding = [side for pair in geometry.padding for side in pair]
+        self._observe(x, weight)
         if self.in_float:
-            self._observe(self.input_scale, x, self.config.input, "input")
             padded = pad_spatial(x, padding)
             return _FLOAT_CONVS[len(stride)](padded, weight, bias, stride, 0, dilation, groups)
         y: Tensor = torch.ops.asim.conv(

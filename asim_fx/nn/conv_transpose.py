@@ -41,8 +41,8 @@ class CimConvTranspose(CimModule):
         geometry = self.geometry
         stride, dilation = list(geometry.stride), list(geometry.dilation)
         padding = [before for before, _ in geometry.padding]
+        self._observe(x, weight)
         if self.in_float:
-            self._observe(self.input_scale, x, self.config.input, "input")
             convolve = _FLOAT_CONVS[len(stride)]
             return convolve(x, weight, bias, stride, padding, self.output_padding, self.groups, dilation)
         y: Tensor = torch.ops.asim.conv_transpose(

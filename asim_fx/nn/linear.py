@@ -15,8 +15,8 @@ class CimLinear(CimModule):
 
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None, rng: Tensor) -> Tensor:
         """Return ``x @ weight.T + bias`` for ``x`` (..., K); ``rng`` is int64 [seed, first sample]."""
+        self._observe(x, weight)
         if self.in_float:
-            self._observe(self.input_scale, x, self.config.input, "input")
             return F.linear(x, weight, bias)
         y: Tensor = torch.ops.asim.linear(x, weight, rng, self.input_scale, self.config_text)
         return y if bias is None else y + bias

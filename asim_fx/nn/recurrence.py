@@ -37,8 +37,8 @@ class CimRecurrence(CimModule):
         """Return the outputs (steps, rows, H), the last hidden and the last cell state, as the torch form does."""
 
         def multiply(value: Tensor, step: int) -> Tensor:
+            self._observe(value, weight)
             if self.in_float:
-                self._observe(self.input_scale, value, self.config.input, "input")
                 return F.linear(value, weight, bias)
             y: Tensor = torch.ops.asim.linear(value, weight, rng, self.input_scale, self._step_text(step))
             return y if bias is None else y + bias

@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from asim_fx.errors import UsageError
+from asim_fx.errors import NumericsError, UsageError
 from asim_fx.nonidealities.reads import has_real_cells, has_spread, model_read, needs_columns
 from asim_fx.ops.config import ReadEffects
 from asim_fx.ops.normal import normal
@@ -74,7 +74,7 @@ def convert(
     if word is not None and sigma is not None:
         # Two rounded operations, never a fused one.
         value = value + sigma * normal(word)
-    return value.clamp(read.lowest, 1) if effects.adc_bits is None else _code(value, effects)
+    return value.clamp(read.lowest, 1) if effects.adc_bits is None else code_of(value, effects)
 
 
 @lru_cache(maxsize=256)
@@ -83,7 +83,8 @@ def reads_nothing_as_zero(effects: ReadEffects, full_scale: int) -> bool:
     return not needs_columns(effects) and not convert(torch.zeros(1), effects, full_scale, None).any()
 
 
-def _code(value: Tensor, effects: ReadEffects) -> Tensor:
+def code_of(value: Tensor, effects: ReadEffects) -> Tensor:
+    """Return the int64 code of what the converter sees, as a fraction of its range; the converter has bits."""
     top = top_code(effects)
     if effects.thresholds_lsb:
         return torch.searchsorted(_thresholds(effects.thresholds_lsb, value.device), value * top, right=True)
@@ -168,7 +169,7 @@ def code_table(effects: ReadEffects, full_scale: int, device: str) -> CodeTable 
     if most + 1 > MOST_CODES:
         return None
     exact = sigma == 0
-    base[exact] = _code(read.converted[exact], effects)
+    base[exact] = code_of(read.converted[exact], effects)
     base.clamp_(read.lowest * top, top)  # Of values far outside the converter's range.
     words[exact] = 2**32
     column_bits = max(1, most.bit_length())
@@ -211,8 +212,12 @@ def check_converter(effects: ReadEffects, site: str) -> None:
     """Refuse a read that means nothing.
 
     Raises:
+        NumericsError: the window of the converter was never calibrated.
         UsageError: naming both fields that do not go together.
     """
+    if not effects.window_known:
+        message = f"site {site} has no calibrated window for its converter"
+        raise NumericsError(message, hint="calibrate the model on some images, or use adc.range: rows")
     if effects.nonlinear_percent_fs and effects.compression_per_mac:
         message = f"site {site}: nonlinear_percent_fs (charge domain) excludes compression_per_mac (current domain)"
         raise UsageError(message, hint="set one of them to 0")

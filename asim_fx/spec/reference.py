@@ -69,6 +69,7 @@ _SECTIONS = (
     ("### `measured`", "OperatingPoint"),
     ("## Chip", "Chip"),
     ("## Defaults", "Defaults"),
+    ("### `calibration`", "Calibration"),
     ("### `hybrid`", "Hybrid"),
     ("### `vote`", "Vote"),
     ("## Rules", "Rule"),

@@ -19,7 +19,7 @@ sites = st.builds(
     kind=st.just("conv"),
     target=st.just("analog"),
     values=st.integers(0, 10**9),
-    **{name: ratios for name in RATIOS},
+    **dict.fromkeys(RATIOS, ratios),
 )
 reports = st.builds(
     FidelityReport,
