@@ -6,6 +6,7 @@
     model.safetensors   the weights of the converted graph
     program.pt2         the model itself, for one that came from such a file; without the pickles of the original
     calibration.json    what was calibrated, if anything: scales, converter windows, and what they clip
+    probe.json          how faithful each site is, if asim-simulate --probe measured it; later than the hashes
     report.json         the mapping, site by site, with where each setting came from
     report.html         the same for people
 
@@ -54,6 +55,7 @@ REPORT = "report.json"
 PAGE = "report.html"
 PROGRAM = "program.pt2"
 CALIBRATION = "calibration.json"
+PROBE = "probe.json"
 
 
 def save(converted: ConvertedModel, directory: str | os.PathLike[str]) -> None:

@@ -82,13 +82,13 @@ RATIOS = tuple(field.name for field in fields(SiteFidelity) if field.name.endswi
 
 
 def decibels(signal: float, noise: float) -> float | None:
-    """Return 10 log10(signal / noise), infinite without noise and None without signal.
+    """Return 10 log10(signal / noise), infinite without noise; None without signal, or where either is no number.
 
     Args:
         signal: energy of what should have come out.
         noise: energy of the difference to it.
     """
-    if signal <= 0:
+    if not (0 < signal < math.inf and noise < math.inf):
         return None
     return math.inf if noise <= 0 else 10 * math.log10(signal / noise)
 

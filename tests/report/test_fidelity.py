@@ -57,6 +57,8 @@ def test_decibels() -> None:
     assert decibels(100.0, 1.0) == pytest.approx(20)
     assert decibels(1.0, 0.0) == math.inf
     assert decibels(0.0, 1.0) is None
+    assert decibels(1.0, math.inf) is None
+    assert decibels(math.nan, 1.0) is None
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"sites": [3]}', '{"sites": [], "model": 3}'])
