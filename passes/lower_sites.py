@@ -9,6 +9,7 @@ from torch import nn
 from torch.fx import GraphModule, Node
 from torch.fx.node import Argument
 
+from asim_fx.encoding import CellLayout
 from asim_fx.graph.edit import fetch, has_path, packet_of
 from asim_fx.graph.recurrence import RECURRENCE
 from asim_fx.ir import OpKind, OpSite, SitePlan, Target, iter_plans
@@ -131,6 +132,7 @@ def op_config(plan: SitePlan, spec: HardwareSpec) -> OpConfig:
         layout=site.layout,
         array=site.name,
         engine=spec.engine,
+        stored=CellLayout() if plan.tiles is None else settings.macro.layout,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -16,10 +16,13 @@ from asim_fx.ops.conv_transpose import phase_reductions, quantize_transposed
 from asim_fx.ops.exact import integer_matmul
 from asim_fx.ops.linear import linear_reduction
 from asim_fx.ops.matmul import matmul_reduction
-from asim_fx.ops.planes import extract, operand_planes
+from asim_fx.ops.planes import extract
 from asim_fx.ops.quantize import quantize
 from asim_fx.ops.reduction import Reduction
+from asim_fx.ops.schedule import schedule
 
+MOST_ENTRIES = 2**16
+"""Of a histogram; where there are more MAC values, neighbouring ones are counted together."""
 MOST_MACS = 2**22
 """MAC values of one call that are counted, about: beyond, streamed vectors are taken at even distances."""
 _BLOCK_VALUES = 2**23
@@ -27,15 +30,19 @@ _BLOCK_VALUES = 2**23
 
 @dataclass(slots=True)
 class MacHistogram:
-    """MAC values of analog reads, apart for each full scale of an input plane (1 where a plane has one bit).
+    """MAC values of analog reads, apart for each size of the planes that meet.
+
+    Size 1 is a one-bit input plane on one-bit cells, with MAC values 0..rows; a size of F has 0..F * rows.
 
     Attributes:
-        rows: row parallelism; a plane of largest value F has MAC values 0..F * rows.
-        counts: F -> float64 number of reads at each MAC value.
-        weights: F -> float64 sum of their squared place values: how much an error there counts in the result.
+        rows: row parallelism.
+        signed: whether MAC values have a sign.
+        counts: size -> float64 number of reads of each MAC value, or of each run of them where they are many.
+        weights: size -> float64 sum of their squared place values: how much an error there counts in the result.
     """
 
     rows: int
+    signed: bool = False
     counts: dict[int, Tensor] = field(default_factory=dict)
     weights: dict[int, Tensor] = field(default_factory=dict)
 
@@ -44,12 +51,28 @@ class MacHistogram:
         """Reads that were counted."""
         return int(sum(float(counts.sum()) for counts in self.counts.values()))
 
-    def add(self, largest: int, place: int, macs: Tensor) -> None:
-        """Count reads of input planes with this largest value and of this place value."""
-        entries = largest * self.rows + 1
-        found = torch.bincount(macs.flatten().to(torch.int64), minlength=entries).to("cpu", torch.float64)
+    def values(self, size: int) -> Tensor:
+        """Return the MAC value of each entry, float64: the middle one of a run."""
+        run = self._run(size)
+        lowest = -size * self.rows if self.signed else 0
+        return lowest + torch.arange(self._entries(size), dtype=torch.float64) * run + (run - 1) / 2
+
+    def add(self, size: int, place: int, macs: Tensor) -> None:
+        """Count reads of planes of this size and place value."""
+        above = macs.flatten().to(torch.int64) + (size * self.rows if self.signed else 0)
+        numbers = above.div(self._run(size), rounding_mode="floor")
+        found = torch.bincount(numbers, minlength=self._entries(size)).to("cpu", torch.float64)
         for histogram, factor in ((self.counts, 1), (self.weights, place**2)):
-            histogram[largest] = histogram.get(largest, torch.zeros(entries, dtype=torch.float64)) + found * factor
+            histogram[size] = histogram.get(size, torch.zeros_like(found)) + found * factor
+
+    def _run(self, size: int) -> int:
+        return -(-self._all(size) // MOST_ENTRIES)
+
+    def _entries(self, size: int) -> int:
+        return -(-self._all(size) // self._run(size))
+
+    def _all(self, size: int) -> int:
+        return (2 if self.signed else 1) * size * self.rows + 1
 
 
 def observe_macs(site: CimModule, streamed: Tensor, stored: Tensor, into: MacHistogram) -> None:
@@ -60,8 +83,12 @@ def observe_macs(site: CimModule, streamed: Tensor, stored: Tensor, into: MacHis
 
 def count_macs(reduction: Reduction, config: OpConfig, into: MacHistogram) -> None:
     """Count the MAC values of every read that the plan does not make digital, of evenly spaced streamed vectors."""
-    streamed, stored = operand_planes(config)
-    analog = {j: [i for i in range(len(stored)) if config.plan.reads[i][j] != DIGITAL] for j in range(len(streamed))}
+    work = schedule(replace(config, read=replace(config.read, window=None, window_known=True)))
+    streamed, stored = work.streamed, work.stored
+    analog = {
+        j: [i for i in range(config.plan.weight_planes) if config.plan.reads[i][j] != DIGITAL]
+        for j in range(len(streamed))
+    }
     tiles = -(-reduction.length // config.step)
     of_a_vector = reduction.outputs * tiles * sum(map(len, analog.values()))
     keep_one_in = max(1, reduction.vectors * of_a_vector // MOST_MACS)
@@ -78,8 +105,8 @@ def count_macs(reduction: Reduction, config: OpConfig, into: MacHistogram) -> No
                     plane = extract(kept[..., rows], streamed[j])
                     for i in chosen:
                         column = extract(codes[:, rows], stored[i])
-                        macs = integer_matmul(plane, column, streamed[j].largest * stored[i].largest)
-                        into.add(streamed[j].largest, streamed[j].place * stored[i].place, macs)
+                        size = streamed[j].largest * stored[i].largest
+                        into.add(size, streamed[j].place * stored[i].place, integer_matmul(plane, column, size))
 
 
 def _reductions(site: CimModule, streamed: Tensor, stored: Tensor) -> Iterator[tuple[Reduction, OpConfig]]:

@@ -145,7 +145,7 @@ def _choose_scale(site: CimModule, histogram: MagnitudeHistogram | None, operand
 def _choose_windows(
     converted: ConvertedModel, sites: Sequence[CimModule], batches: Iterable[Batch], found: dict[str, SiteCalibration]
 ) -> None:
-    histograms = {site: MacHistogram(site.config.read.rows) for site in sites}
+    histograms = {site: MacHistogram(site.config.read.rows, site.config.read.signed) for site in sites}
 
     def observe(site: CimModule, streamed: Tensor, stored: Tensor) -> None:
         observe_macs(site, streamed, stored, histograms[site])

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from asim_fx.calibration.macs import MacHistogram
-from asim_fx.nonidealities.reads import model_read
-from asim_fx.ops.codes import code_of
+from asim_fx.ops.codes import before_noise, digitise
 from asim_fx.ops.config import ReadEffects
 from asim_fx.report.fidelity import decibels
 
@@ -42,58 +41,64 @@ def choose_window(histogram: MacHistogram, effects: ReadEffects, method: str, pe
     Raises:
         ValueError: no such method.
     """
-    full = (0.0, float(effects.rows))
     if not histogram.total:
-        return full
+        return (0.0, float(effects.rows))
     match method:
         case "percentile":
             return percentile_window(histogram, percentile)
         case "mse":
-            ideal = ReadEffects(rows=effects.rows, adc_bits=effects.adc_bits)
-            return _least(lambda window: reading_error(histogram.counts, ideal, window), effects.rows)
+            ideal = ReadEffects(
+                rows=effects.rows,
+                adc_bits=effects.adc_bits,
+                parallel=effects.parallel,
+                subtracted=effects.subtracted,
+            )
+            return _least(lambda window: reading_error(histogram, histogram.counts, ideal, window), histogram)
         case "csnr":
-            return _least(lambda window: reading_error(histogram.weights, effects, window), effects.rows)
+            return _least(lambda window: reading_error(histogram, histogram.weights, effects, window), histogram)
     message = f"no such method of choosing a window: {method}"
     raise ValueError(message)
 
 
 def percentile_window(histogram: MacHistogram, percentile: float) -> Window:
-    """Return the narrowest window that leaves out at most (100 - percentile) / 2 % of the reads on either side."""
+    """Return the narrowest window that leaves out at most (100 - percentile) / 2 % of the reads on either side.
+
+    Of MAC values with a sign, the window that leaves out at most 100 - percentile % on both sides together.
+    """
     counts = torch.zeros(histogram.rows + 1, dtype=torch.float64)
-    for largest, of_plane in histogram.counts.items():
-        macs = torch.arange(of_plane.numel())
-        # A value between two whole ones counts with the next one, so that no more than asked for is clipped.
-        counts.index_add_(0, -(-macs // largest), of_plane)
-    total = float(counts.sum())
-    outside = (100 - percentile) / 200 * total * (1 + 1e-12)
-    below, above = counts.cumsum(0), counts.flip(0).cumsum(0)
-    low = int((below <= outside).sum())
-    high = histogram.rows - int((above <= outside).sum())
-    low, high = max(0, low if max(histogram.counts) == 1 else low - 1), max(high, 1)
-    return (float(low), float(high)) if low < high else (float(high - 1), float(high))
+    floors = torch.zeros(histogram.rows + 1, dtype=torch.float64)
+    for size, of_planes in histogram.counts.items():
+        units = histogram.values(size).abs() / size
+        # A value between two whole ones counts with the outer one, so that no more than asked for is clipped.
+        counts.index_add_(0, units.ceil().to(torch.int64).clamp(max=histogram.rows), of_planes)
+        floors.index_add_(0, units.floor().to(torch.int64), of_planes)
+    outside = (100 - percentile) / (100 if histogram.signed else 200) * float(counts.sum()) * (1 + 1e-12)
+    high = max(1, histogram.rows - int((counts.flip(0).cumsum(0) <= outside).sum()))
+    low = 0 if histogram.signed else min(high - 1, int((floors.cumsum(0) <= outside).sum()))
+    return float(low), float(high)
 
 
-def reading_error(of_planes: Mapping[int, Tensor], effects: ReadEffects, window: Window) -> float:
+def reading_error(histogram: MacHistogram, counts: Mapping[int, Tensor], effects: ReadEffects, window: Window) -> float:
     """Return the expected squared difference between what is read and the MAC value, in MAC units, summed.
 
     Args:
-        of_planes: largest value of an input plane -> how much each MAC value counts.
+        histogram: of the MAC values.
+        counts: how much each of its entries counts, by size.
         effects: of a read.
         window: of the converter.
     """
+    read = replace(effects, window=window, window_known=True)
     total = 0.0
-    for largest, counts in of_planes.items():
-        macs = counts.nonzero().flatten()
-        read = replace(effects, window=window, window_known=True)
-        full_scale = largest * effects.rows
-        model = model_read(macs, read, full_scale)
-        points, sigma = model.converted[:, None], model.converted_sigma
+    for size, of_planes in counts.items():
+        some = of_planes.nonzero().flatten()
+        macs, full_scale = histogram.values(size)[some], size * effects.rows
+        value, sigma = before_noise(macs, read, full_scale, None)
+        points = value[:, None]
         if sigma is not None:
             points = points + sigma[:, None] * _noise_points()
-        codes = code_of(points, read).to(torch.float64)
+        codes = digitise(points, read).to(torch.float64)
         readings = read.lowest_mac(full_scale) + codes * (read.span(full_scale) / read.top_code)
-        errors = ((readings - macs[:, None]) ** 2).mean(dim=1)
-        total += float(counts[macs] @ errors)
+        total += float(of_planes[some] @ ((readings - macs[:, None]) ** 2).mean(dim=1))
     return total
 
 
@@ -103,34 +108,38 @@ def compute_snr(histogram: MacHistogram, effects: ReadEffects, window: Window) -
     The signal is the variance of the MAC values: their mean holds no information.
     """
     signal = 0.0
-    for counts in histogram.weights.values():
-        macs = torch.arange(counts.numel(), dtype=torch.float64)
-        total = counts.sum()
-        signal += float(counts @ (macs - (counts @ macs) / total) ** 2) if total > 0 else 0.0
-    return decibels(signal, reading_error(histogram.weights, effects, window))
+    for size, weights in histogram.weights.items():
+        macs, total = histogram.values(size), float(weights.sum())
+        signal += float(weights @ (macs - (weights @ macs) / total) ** 2) if total > 0 else 0.0
+    return decibels(signal, reading_error(histogram, histogram.weights, effects, window))
 
 
 def clipped(histogram: MacHistogram, window: Window) -> float:
     """Return the share of the MAC values that lie outside a window."""
     outside = 0.0
-    for largest, counts in histogram.counts.items():
-        macs = torch.arange(counts.numel())
-        outside += float(counts[(macs < window[0] * largest) | (macs > window[1] * largest)].sum())
+    for size, counts in histogram.counts.items():
+        units = histogram.values(size) / size
+        lowest = -window[1] if histogram.signed else window[0]
+        outside += float(counts[(units < lowest) | (units > window[1])].sum())
     return outside / histogram.total if histogram.total else 0.0
 
 
-def _least(error: Callable[[Window], float], rows: int) -> Window:
-    """Return the window of least error: the upper end, then the lower one, in turn until neither moves."""
+def _least(error: Callable[[Window], float], histogram: MacHistogram) -> Window:
+    """Return the window of least error: the upper end, then the lower one, in turn until neither moves.
+
+    Of MAC values with a sign the window is symmetric, and has only an upper end.
+    """
 
     @cache
     def of(low: int, high: int) -> float:
         return error((float(low), float(high)))
 
-    low, high = 0, rows
+    low, high = 0, histogram.rows
     for _ in range(_ROUNDS):
         before = low, high
-        high = _search(lambda end, start=low: of(start, end), low + 1, rows)  # type: ignore[misc]
-        low = -_search(lambda start, end=high: of(-start, end), 1 - high, 0)  # type: ignore[misc]
+        high = _search(lambda end, start=low: of(start, end), low + 1, histogram.rows)  # type: ignore[misc]
+        if not histogram.signed:
+            low = -_search(lambda start, end=high: of(-start, end), 1 - high, 0)  # type: ignore[misc]
         if (low, high) == before:
             break
     return float(low), float(high)

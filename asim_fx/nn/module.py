@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from asim_fx.encoding import CellLayout
 from asim_fx.errors import UsageError
 from asim_fx.ir import BitPlan
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
@@ -43,11 +44,15 @@ _FIDELITIES = ("hardware", "integer", "float")
 
 def integer_config(config: OpConfig) -> OpConfig:
     """Return the same operation with exact cells: what a digital accelerator of these bits computes."""
-    plan = config.plan
-    if config.read.parallel:
-        plan = BitPlan.analog(config.weight.bits, (1,) * config.input.bits)
+    widths = (1,) * config.input.bits if config.read.parallel else config.plan.input_widths
+    plan = BitPlan.analog(config.weight.bits, widths)
     everything = plan.weight_planes + plan.input_planes
-    return replace(config, plan=plan.with_digital(everything), read=ReadEffects(rows=config.read.rows))
+    return replace(
+        config,
+        plan=plan.with_digital(everything),
+        read=ReadEffects(rows=config.read.rows),
+        stored=CellLayout(),
+    )
 
 
 def unknown_scale(operand: Operand) -> Tensor | None:
