@@ -69,7 +69,8 @@ class MagnitudeHistogram:
             largest = float(positive.max())
             self._grow_to(largest)
             self.largest = max(self.largest, largest)
-            numbers = (positive / self.width).ceil_().to(torch.int64) - 1
+            # The quotient of the smallest numbers of all may come out as 0.
+            numbers = ((positive / self.width).ceil_().to(torch.int64) - 1).clamp_(min=0)
             self.counts += torch.bincount(numbers, minlength=BINS).cpu()
 
     def up_to(self, edge: int) -> int:
