@@ -21,12 +21,13 @@ def umbrella() -> typer.Typer:
     """Return the app behind ``asim``: the same commands under one name."""
     import typer
 
-    from asim_fx.cli import convert, simulate, spec
+    from asim_fx.cli import convert, importing, simulate, spec
 
     app = typer.Typer(name="asim", help="Compile PyTorch models onto analog compute-in-memory.", no_args_is_help=True)
     app.command("convert", help=convert.HELP)(convert.convert)
     app.command("simulate", help=simulate.HELP)(simulate.simulate)
     app.add_typer(spec.app, name="spec")
+    app.add_typer(importing.app, name="import")
     return app
 
 
@@ -66,6 +67,17 @@ def run_spec() -> None:
         return spec.app
 
     _run(app, "asim-spec")
+
+
+def run_import() -> None:
+    """Run ``asim-import``."""
+
+    def app() -> typer.Typer:
+        from asim_fx.cli import importing
+
+        return importing.app
+
+    _run(app, "asim-import")
 
 
 def _single(command: object, text: str) -> typer.Typer:
