@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("directory", type=Path, metavar="DIR")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--nat-epochs", type=int, default=4)
-    parser.add_argument("--trim-noise", type=float, default=50.0, help="percent of each result")
+    parser.add_argument("--trim-noise", type=float, default=15.0, help="percent of each result")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     options.directory.mkdir(parents=True, exist_ok=True)
@@ -53,10 +53,14 @@ def main() -> None:
     x, y = prepare(images), torch.from_numpy(labels)
     parts = (x[~held_back], y[~held_back]), (x[held_back], y[held_back])
     torch.manual_seed(options.seed)
-    model = mnist_resnet()
-    train(model, *parts[0], epochs=options.epochs, learning_rate=3e-3)
+    model, plain = mnist_resnet(), options.directory / "mnist_resnet.safetensors"
+    if plain.is_file():
+        model.load_state_dict(load_file(plain))
+        model.eval()
+    else:
+        train(model, *parts[0], epochs=options.epochs, learning_rate=3e-3)
+        save_file(model.state_dict(), plain)
     print(f"{machine()}\n\ntop-1 of {len(parts[1][1])} images: {accuracy(model, *parts[1]):.2%}", flush=True)
-    save_file(model.state_dict(), options.directory / "mnist_resnet.safetensors")
     robust = with_noise(model, options.trim_noise)
     train(robust, *parts[0], epochs=options.nat_epochs, learning_rate=1e-3)
     result = mnist_resnet()
@@ -87,7 +91,7 @@ def prepare(images: np.ndarray) -> Tensor:
 
 
 def with_noise(model: nn.Module, percent: float) -> nn.Module:
-    """Return a copy with ASiM's layers in training mode at 8 bits; the first convolution, being digital, has no noise."""
+    """Return a copy with ASiM's layers in training mode at 8 bits; the first convolution is digital, and has no noise."""
     noisy = copy.deepcopy(model)
     for name, layer in list(noisy.named_modules()):
         trim = 0.0 if name == "conv1" else percent
