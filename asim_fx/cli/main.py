@@ -21,7 +21,7 @@ def umbrella() -> typer.Typer:
     """Return the app behind ``asim``: the same commands under one name."""
     import typer
 
-    from asim_fx.cli import convert, report, simulate, spec, sweep
+    from asim_fx.cli import convert, importing, report, simulate, spec, sweep
 
     app = typer.Typer(name="asim", help="Compile PyTorch models onto analog compute-in-memory.", no_args_is_help=True)
     app.command("convert", help=convert.HELP)(convert.convert)
@@ -29,6 +29,7 @@ def umbrella() -> typer.Typer:
     app.command("sweep", help=sweep.HELP)(sweep.sweep)
     app.add_typer(spec.app, name="spec")
     app.add_typer(report.app, name="report")
+    app.add_typer(importing.app, name="import")
     return app
 
 
@@ -90,6 +91,17 @@ def run_sweep() -> None:
         return _single(sweep.sweep, sweep.HELP)
 
     _run(app, "asim-sweep")
+
+
+def run_import() -> None:
+    """Run ``asim-import``."""
+
+    def app() -> typer.Typer:
+        from asim_fx.cli import importing
+
+        return importing.app
+
+    _run(app, "asim-import")
 
 
 def _single(command: object, text: str) -> typer.Typer:
