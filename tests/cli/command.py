@@ -15,6 +15,7 @@ ENTRIES: dict[str, Callable[[], None]] = {
     "asim-convert": main.run_convert,
     "asim-simulate": main.run_simulate,
     "asim-spec": main.run_spec,
+    "asim-train": main.run_train,
 }
 
 
