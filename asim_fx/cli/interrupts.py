@@ -71,7 +71,7 @@ def raising_interrupts() -> Iterator[None]:
 
 @contextmanager
 def interrupt_flag() -> Iterator[Callable[[], bool]]:
-    """Note an interrupt of the body instead of ending it; a second one ends the process as ``ending_at_interrupt`` does.
+    """Note an interrupt of the body instead of ending it; a second one ends the process as above.
 
     A request to terminate counts as an interrupt: that is what torchrun passes on.
 

@@ -60,7 +60,7 @@ Setting = "Training settings"
 Augmentation = "Augmentation"
 
 
-def train(  # noqa: D417 (the options say it)
+def train(
     context: typer.Context,
     model: Annotated[str, typer.Argument(metavar="MODEL", help="What to train.", show_default=False)],
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="The hardware.", show_default=False)],

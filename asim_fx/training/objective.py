@@ -37,12 +37,12 @@ def mix(images: Tensor, labels: Tensor, classes: int, recipe: TrainingRecipe, se
     mixer = Mixup(
         mixup_alpha=recipe.mixup, cutmix_alpha=recipe.cutmix, label_smoothing=recipe.smoothing, num_classes=classes
     )
-    before = np.random.get_state()  # noqa: NPY002 (timm's mixup draws from numpy's global numbers)
-    np.random.seed(draw_seed(seed) % 2**32)  # noqa: NPY002
+    before = np.random.get_state()
+    np.random.seed(draw_seed(seed) % 2**32)
     try:
         mixed, targets = mixer(images.clone(), labels)
     finally:
-        np.random.set_state(before)  # noqa: NPY002
+        np.random.set_state(before)
     return mixed, torch.as_tensor(targets, device=images.device)
 
 

@@ -1,6 +1,8 @@
-"""Which images an update sees, and what its draws are seeded with: functions of numbers, so that nothing needs saving."""
+"""Which images an update sees, and what its draws are seeded with: functions of numbers, so nothing needs saving."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 
@@ -30,4 +32,4 @@ def epoch_batches(samples: int, batch_size: int, seed: int, epoch: int) -> list[
 def part_bounds(images: int, parts: int) -> list[tuple[int, int]]:
     """Return first and end position of each part of a batch; they differ by one image at most."""
     edges = [images * part // parts for part in range(parts + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))

@@ -155,7 +155,7 @@ class _Seeded(Dataset[tuple[Tensor, int] | str]):
     def __getitem__(self, index: int) -> tuple[Tensor, int] | str:
         seed = draw_seed(self.seed, self.epoch, index, 3)
         random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002 (transforms draw from numpy's global numbers)
+        np.random.seed(seed % 2**32)
         torch.manual_seed(seed)
         try:
             return self.images[index]
