@@ -21,12 +21,13 @@ def umbrella() -> typer.Typer:
     """Return the app behind ``asim``: the same commands under one name."""
     import typer
 
-    from asim_fx.cli import convert, importing, report, simulate, spec, sweep
+    from asim_fx.cli import convert, importing, report, simulate, spec, sweep, train
 
     app = typer.Typer(name="asim", help="Compile PyTorch models onto analog compute-in-memory.", no_args_is_help=True)
     app.command("convert", help=convert.HELP)(convert.convert)
     app.command("simulate", help=simulate.HELP)(simulate.simulate)
     app.command("sweep", help=sweep.HELP)(sweep.sweep)
+    app.command("train", help=train.HELP)(train.train)
     app.add_typer(spec.app, name="spec")
     app.add_typer(report.app, name="report")
     app.add_typer(importing.app, name="import")
@@ -58,6 +59,17 @@ def run_simulate() -> None:
         return _single(simulate.simulate, simulate.HELP)
 
     _run(app, "asim-simulate")
+
+
+def run_train() -> None:
+    """Run ``asim-train``."""
+
+    def app() -> typer.Typer:
+        from asim_fx.cli import train
+
+        return _single(train.train, train.HELP)
+
+    _run(app, "asim-train")
 
 
 def run_spec() -> None:

@@ -18,6 +18,7 @@ ENTRIES: dict[str, Callable[[], None]] = {
     "asim-spec": main.run_spec,
     "asim-report": main.run_report,
     "asim-sweep": main.run_sweep,
+    "asim-train": main.run_train,
 }
 
 
