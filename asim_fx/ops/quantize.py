@@ -53,13 +53,12 @@ def quantize(value: Tensor, operand: Operand, *, site: str, role: Role, scale: T
     largest = _largest(real, operand, site, role)
     static = operand.scale == "static"
     used = _calibrated(scale, site, role).to(real.device) if static else largest + SCALE_FLOOR
-    codes = torch.abs(real) if operand.signed else real.clone()
-    by_sample = samples_of(codes, operand.layout) if used.dim() and operand.layout else None
+    magnitudes = torch.abs(real) if operand.signed else real
     # The divisor is a tensor on the device: CUDA multiplies by the reciprocal of a Python number.
-    if by_sample is None:
-        codes.div_(used)
+    if used.dim() and operand.layout:
+        codes = (samples_of(magnitudes, operand.layout) / used[:, None]).view(real.shape)
     else:
-        by_sample.div_(used[:, None])
+        codes = magnitudes / used
     codes.clamp_(0, 1).mul_(operand.levels).round_()
     if operand.signed:
         codes.copysign_(real)

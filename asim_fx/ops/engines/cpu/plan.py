@@ -12,7 +12,7 @@ from asim_fx.nonidealities.reads import has_real_cells, needs_columns
 from asim_fx.ops.cells import word_bits
 from asim_fx.ops.codes import top_code
 from asim_fx.ops.config import OpConfig
-from asim_fx.ops.engines.cpu.tables import ReadTable, read_table
+from asim_fx.ops.engines.tables import ReadTable, read_table
 from asim_fx.ops.planes import Plane
 from asim_fx.ops.schedule import ReadPart, Schedule, part_scale, schedule
 
