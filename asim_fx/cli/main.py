@@ -8,6 +8,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from asim_fx.cli.interrupts import ending_at_interrupt
+from asim_fx.cli.notices import show_log
 from asim_fx.cli.streams import ReaderGoneError, safe_streams
 from asim_fx.errors import AsimError, ExitCode
 
@@ -138,6 +139,7 @@ def _run(make_app: Callable[[], typer.Typer], name: str) -> None:
         try:
             with safe_streams():
                 app = make_app()
+                show_log()
                 app.pretty_exceptions_enable = False
                 app(prog_name=name)
         except ReaderGoneError:
