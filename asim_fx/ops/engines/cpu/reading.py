@@ -49,8 +49,8 @@ class _Scratch(NamedTuple):
         outputs: counters, three rows.
         words: of one block, four rows.
         macs: one row.
-        index: one row, of entries to look up.
-        index_pairs: the same as uint64.
+        wanted: one row, entries to look up.
+        wanted_pairs: the same as uint64.
         found: one row, of entries.
         found_pairs: the same as uint64.
         work: sums, one row each, and below them the codes that are voted on.
@@ -60,8 +60,8 @@ class _Scratch(NamedTuple):
     outputs: U32
     words: U32
     macs: U32
-    index: U32
-    index_pairs: NDArray[np.uint64]
+    wanted: U32
+    wanted_pairs: NDArray[np.uint64]
     found: U32
     found_pairs: NDArray[np.uint64]
     work: U32
@@ -102,23 +102,20 @@ def read_lanes(
     flat_lanes, flat_others = lanes.reshape(lanes.size), others.reshape(others.size)
     sums_count = of.scales.shape[0]
     most = 1
-    noisy = False
     for c in range(of.cells.shape[0]):
         most = max(most, of.cells[c, READS])
-        noisy |= of.tables[of.cells[c, TABLE], COLUMN_BITS] > 0
-    index, found = lane_rows(1), lane_rows(1)
+    wanted, found = lane_rows(1), lane_rows(1)
     scratch = _Scratch(
         lane_rows(3),
         lane_rows(4),
         lane_rows(1),
-        index,
-        index.reshape(LANES).view(np.uint64),
+        wanted,
+        wanted.reshape(LANES).view(np.uint64),
         found,
         found.reshape(LANES).view(np.uint64),
         lane_rows(sums_count + most),
         np.zeros(other_bits, np.bool_),
     )
-    sums = scratch.work[:sums_count].view(np.int32)
     totals = np.zeros((min(_OTHERS_AT_ONCE, count_others), sums_count, LANES), np.int64)
     flat = np.zeros(LANES, np.int64)
     for group in range(groups):
@@ -130,30 +127,24 @@ def read_lanes(
                 last = min(count_others, first + _OTHERS_AT_ONCE)
                 totals[:] = 0
                 for tile in range(tiles):
-                    for v in range(first, last):
-                        if noisy:
-                            count_outputs(
-                                flat, other_flat[v], span, samples[0], samples[1], samples[2], scratch.outputs
-                            )
-                        scratch.work[:sums_count] = 0
-                        at_other = ((group * count_others + v) * tiles + tile) * other_bits * words_of_bit
-                        at_tile = at_chunk + tile * rows_of_tile * LANES
-                        used_words = tile_words[tile]
-                        _read_tile(
-                            flat_lanes,
-                            at_tile,
-                            flat_others,
-                            at_other,
-                            words_of_bit,
-                            used_words,
-                            of,
-                            tile,
-                            key,
-                            scratch,
-                        )
-                        for s in range(sums_count):
-                            for n in range(LANES):
-                                totals[v - first, s, n] += np.int64(sums[s, n])
+                    _read_tile(
+                        flat_lanes,
+                        at_chunk + tile * rows_of_tile * LANES,
+                        flat_others,
+                        ((group * count_others + first) * tiles + tile) * other_bits * words_of_bit,
+                        tiles * other_bits * words_of_bit,
+                        words_of_bit,
+                        tile_words[tile],
+                        of,
+                        tile,
+                        key,
+                        samples,
+                        flat,
+                        span,
+                        other_flat[first:last],
+                        scratch,
+                        totals,
+                    )
                 for v in range(first, last):
                     for n in range(used):
                         total = result[flat[n] + other_flat[v]]
@@ -179,95 +170,112 @@ def _read_tile(
     lanes: U32,
     at_lanes: int,
     others: U32,
-    at_other: int,
+    at_others: int,
+    step: int,
     words_of_bit: int,
     used_words: int,
     of: Arguments,
     tile: int,
     key: U32,
+    samples: I64,
+    flat: I64,
+    span: np.int64,
+    other_flat: I64,
     scratch: _Scratch,
+    totals: I64,
 ) -> None:
-    """Add the codes of all cells of one row tile of one other vector to the sums."""
+    """Add the codes of all cells of one row tile to the totals (vectors, sums, LANES) of some other vectors."""
     # By names of their own: numba counts references at each access to a field, and at each call with arrays.
     cells, terms, tables, entries, low_cuts = of.cells, of.terms, of.tables, of.entries, of.low_cuts
     outputs, words, macs, work = scratch.outputs, scratch.words, scratch.macs, scratch.work
-    index, index_pairs, found, found_pairs = scratch.index, scratch.index_pairs, scratch.found, scratch.found_pairs
+    wanted, wanted_pairs, found, found_pairs = scratch.wanted, scratch.wanted_pairs, scratch.found, scratch.found_pairs
     nothing = scratch.nothing
-    for bit in range(nothing.shape[0]):
-        any_row = np.uint32(0)
-        for word in range(used_words):
-            any_row |= others[np.uint64(at_other + bit * words_of_bit + word)]
-        nothing[bit] = any_row == 0
+    noisy = False
+    for c in range(cells.shape[0]):
+        noisy |= tables[cells[c, TABLE], COLUMN_BITS] > 0
     voted = of.scales.shape[0]
     codes = work[voted:]
+    signed_sums = work[:voted].view(np.int32)
     k0, k1 = key[0], key[1]
-    block = np.int64(-1)
-    for c in range(cells.shape[0]):
-        table = cells[c, TABLE]
-        start, column_bits = tables[table, START], tables[table, COLUMN_BITS]
-        multiplier = np.uint32(tables[table, MULTIPLIER])
-        factor, row = np.uint32(cells[c, PLACE]), cells[c, SUM]
-        counted = False
-        for t in range(cells[c, FIRST_TERM], cells[c, END_TERM]):
-            if nothing[terms[t, OTHER_BIT]]:
+    for v in range(other_flat.shape[0]):
+        if noisy:
+            count_outputs(flat, other_flat[v], span, samples[0], samples[1], samples[2], outputs)
+        work[:voted] = 0
+        for bit in range(nothing.shape[0]):
+            any_row = np.uint32(0)
+            for word in range(used_words):
+                any_row |= others[np.uint64(at_others + v * step + bit * words_of_bit + word)]
+            nothing[bit] = any_row == 0
+        block = np.int64(-1)
+        for c in range(cells.shape[0]):
+            table = cells[c, TABLE]
+            start, column_bits = tables[table, START], tables[table, COLUMN_BITS]
+            multiplier = np.uint32(tables[table, MULTIPLIER])
+            factor, row = np.uint32(cells[c, PLACE]), cells[c, SUM]
+            counted = False
+            for t in range(cells[c, FIRST_TERM], cells[c, END_TERM]):
+                if nothing[terms[t, OTHER_BIT]]:
+                    continue
+                at_bit = at_others + v * step + terms[t, OTHER_BIT] * words_of_bit
+                at_bit_lanes = at_lanes + terms[t, LANE_BIT] * words_of_bit * LANES
+                shift = np.uint32(terms[t, SHIFT])
+                if counted:
+                    count_more(macs, 0, lanes, at_bit_lanes, others, at_bit, used_words, shift)
+                else:
+                    count(macs, 0, lanes, at_bit_lanes, others, at_bit, used_words, shift)
+                counted = True
+            if not counted:
+                if column_bits == 0 and entries[start] == 0:
+                    continue
+                macs[:] = 0  # Noise, or an offset: the code of an empty column is not 0.
+            if column_bits == 0:
+                if multiplier:
+                    add_scaled(macs, 0, multiplier, factor, work, row)
+                else:
+                    add_looked_up(entries, start, macs, factor, work, row)
                 continue
-            at_bit = at_other + terms[t, OTHER_BIT] * words_of_bit
-            at_bit_lanes = at_lanes + terms[t, LANE_BIT] * words_of_bit * LANES
-            shift = np.uint32(terms[t, SHIFT])
-            if counted:
-                count_more(macs, 0, lanes, at_bit_lanes, others, at_bit, used_words, shift)
-            else:
-                count(macs, 0, lanes, at_bit_lanes, others, at_bit, used_words, shift)
-            counted = True
-        if not counted:
-            if column_bits == 0 and entries[start] == 0:
-                continue
-            macs[:] = 0  # Noise, or an offset: the code of an empty column is not 0.
-        if column_bits == 0:
-            if multiplier:
-                add_scaled(macs, 0, multiplier, factor, work, row)
-            else:
-                add_looked_up(entries, start, macs, factor, work, row)
-            continue
-        mask = np.uint32((1 << (16 - column_bits)) - 1)
-        few, few_limit = np.uint32(tables[table, FEW]), np.uint32(tables[table, FEW_LIMIT])
-        limit = np.uint32(tables[table, LIMIT])
-        reads = cells[c, READS]
-        to, by = row, factor
-        if reads > 1:
-            codes[:] = 0
-            by = np.uint32(1)
-        for again in range(reads):
-            read = tile * of.reads_of_tile + cells[c, FIRST_READ] + again
-            if read >> 3 != block:
-                block = read >> 3
-                number = np.uint32(block)
-                # fmt: off
-                philox_lanes(
-                    outputs, ELEMENT, outputs, SAMPLE, outputs, HIGH, number, k0, k1,
-                    words, 0, words, 1, words, 2, words, 3,
-                )
-                # fmt: on
+            mask = np.uint32((1 << (16 - column_bits)) - 1)
+            few, few_limit = np.uint32(tables[table, FEW]), np.uint32(tables[table, FEW_LIMIT])
+            limit = np.uint32(tables[table, LIMIT])
+            reads = cells[c, READS]
+            to, by = row, factor
             if reads > 1:
-                to = voted + again
-            word, half = (read & 7) >> 1, np.uint32(16 * (read & 1))
-            if multiplier == IDENTITY:
-                open_lanes = settle_same(macs, 0, words, word, half, mask, few, few_limit, limit, by, work, to)
-            elif multiplier:
-                open_lanes = settle_scaled(
-                    macs, 0, words, word, half, mask, few, few_limit, limit, by, work, to, multiplier
-                )
-            else:
-                bits = np.uint32(column_bits)
-                open_lanes = choose_entries(macs, 0, words, word, half, bits, np.uint32(start), mask, index, 0)
-                fetch(entries, index_pairs, found_pairs)
-                add_cut(found, 0, words, word, half, mask, by, work, to)
-            if open_lanes[0] | open_lanes[1]:
-                # fmt: off
-                decide(
-                    open_lanes, macs, words, outputs, read, k0, k1, entries, low_cuts, start, column_bits,
-                    multiplier, by, work, to,
-                )
-                # fmt: on
-        if reads > 1:
-            add_voted(codes, reads, of.how, factor, work, row)
+                codes[:] = 0
+                by = np.uint32(1)
+            for again in range(reads):
+                read = tile * of.reads_of_tile + cells[c, FIRST_READ] + again
+                if read >> 3 != block:
+                    block = read >> 3
+                    number = np.uint32(block)
+                    # fmt: off
+                    philox_lanes(
+                        outputs, ELEMENT, outputs, SAMPLE, outputs, HIGH, number, k0, k1,
+                        words, 0, words, 1, words, 2, words, 3,
+                    )
+                    # fmt: on
+                if reads > 1:
+                    to = voted + again
+                word, half = (read & 7) >> 1, np.uint32(16 * (read & 1))
+                if multiplier == IDENTITY:
+                    open_lanes = settle_same(macs, 0, words, word, half, mask, few, few_limit, limit, by, work, to)
+                elif multiplier:
+                    open_lanes = settle_scaled(
+                        macs, 0, words, word, half, mask, few, few_limit, limit, by, work, to, multiplier
+                    )
+                else:
+                    bits = np.uint32(column_bits)
+                    open_lanes = choose_entries(macs, 0, words, word, half, bits, np.uint32(start), mask, wanted, 0)
+                    fetch(entries, wanted_pairs, found_pairs)
+                    add_cut(found, 0, words, word, half, mask, by, work, to)
+                if open_lanes[0] | open_lanes[1]:
+                    # fmt: off
+                    decide(
+                        open_lanes, macs, words, outputs, read, k0, k1, entries, low_cuts, start, column_bits,
+                        multiplier, by, work, to,
+                    )
+                    # fmt: on
+            if reads > 1:
+                add_voted(codes, reads, of.how, factor, work, row)
+        for s in range(voted):
+            for n in range(LANES):
+                totals[v, s, n] += np.int64(signed_sums[s, n])
