@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,7 @@ START, COLUMN_BITS, MULTIPLIER, FEW, FEW_LIMIT, LIMIT = range(6)
 _VOTES = {"mode": MODE, "median": MEDIAN, "mean": MEAN}
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(NamedTuple):
     """What the kernel is told of an operation, for streamed or for stored vectors in the lanes.
 
     Attributes:

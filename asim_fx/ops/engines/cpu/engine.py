@@ -62,25 +62,17 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed) -> Tensor:
         else:
             lanes, others = laid_out[0][block.groups], streamed
             lane_flat, other_flat = stored_flat, streamed_flat
-        of = arguments_of(config, streamed_lanes=streamed_lanes)
         read_lanes(
             lanes,
             others,
-            of.cells,
-            of.terms,
-            of.tables,
-            of.entries,
-            of.low_cuts,
+            arguments_of(config, streamed_lanes=streamed_lanes),
             words,
-            of.how,
-            of.reads_of_tile,
             key,
             samples,
             lane_flat,
             other_flat,
             block.groups.start * reduction.strides[0],
             reduction.strides[0],
-            of.scales,
             sums,
         )
 
@@ -94,7 +86,10 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed) -> Tensor:
 def _blocks(reduction: Reduction) -> tuple[list[Block], bool]:
     """Return the blocks to share among threads, and whether streamed vectors are the lanes."""
     threads = threads_for(torch.device("cpu"))
-    most = max(1, WORKING_BYTES // (threads * (12 * reduction.length + 16 * reduction.outputs)))
+    # Where a group has few vectors, lanes without one take as much room as those with one.
+    of_group = reduction.samples * reduction.positions
+    lanes = 2 * padded(of_group) * reduction.length // of_group
+    most = max(1, WORKING_BYTES // (threads * (12 * reduction.length + lanes + 16 * reduction.outputs)))
     if threads > 1:
         most = min(most, max(1, -(-reduction.vectors // (threads * _PARTS_PER_THREAD))))
     blocks = [block for _, part in reduction.blocks(most) for block in part]
