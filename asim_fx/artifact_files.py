@@ -17,6 +17,7 @@ WEIGHTS = "model.safetensors"
 REPORT = "report.json"
 PAGE = "report.html"
 PROGRAM = "program.pt2"
+PROBE = "probe.json"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
