@@ -17,6 +17,7 @@ WEIGHTS = "model.safetensors"
 REPORT = "report.json"
 PAGE = "report.html"
 PROGRAM = "program.pt2"
+CALIBRATION = "calibration.json"
 PROBE = "probe.json"
 
 

@@ -41,7 +41,7 @@ def simulate_conv(
     streamed = quantize(x, config.input, site=config.site, role="input", scale=input_scale)
     stored = quantize(weight, config.weight, site=config.site, role="weight")
     reduction = conv_reduction(streamed.codes, stored.codes, stride, padding, dilation, groups)
-    return finish(reduction, streamed, stored, config, seed, x.dtype)
+    return finish(reduction, streamed, stored, config, seed, x.dtype, channel=1)
 
 
 def simulate_linear(
@@ -77,21 +77,41 @@ def simulate_matmul(
 
 
 def finish(
-    reduction: Reduction, streamed: Quantized, stored: Quantized, config: OpConfig, seed: Seed, dtype: torch.dtype
+    reduction: Reduction,
+    streamed: Quantized,
+    stored: Quantized,
+    config: OpConfig,
+    seed: Seed,
+    dtype: torch.dtype,
+    *,
+    channel: int = -1,
 ) -> Tensor:
-    """Simulate a reduction of codes and return its real values, of shape ``reduction.shape``."""
+    """Simulate a reduction of codes and return its real values, of shape ``reduction.shape``.
+
+    ``channel`` is the dimension of the result along which a stored operand with a scale for each output has them.
+    """
     reduction, config = on_die(reduction, config, seed)
     sums = engine_for(config.engine, reduction.stored.device.type)(reduction, config, seed)
     levels = config.input.levels * config.weight.levels
-    unit = streamed.scale.to(torch.float64) * stored.scale.to(torch.float64)
+    by_channel = config.weight.scale == "channel"
+    unit = streamed.scale.to(torch.float64)
+    if not by_channel:
+        unit = unit * stored.scale.to(torch.float64)
     unit = unit / torch.full_like(unit, levels)
-    if unit.dim() == 0:
+    if unit.dim() == 0 and not by_channel:
         return scaled(sums, unit).to(dtype).view(reduction.shape)
-    if config.layout is None:
+    real = sums.to(torch.float64)
+    if unit.dim() == 0:
+        real = real * unit
+    elif config.layout is None:
         message = f"site {config.site}: the samples of the result could not be followed, so it has no scale per sample"
         raise NumericsError(message, hint="use scale: dynamic or scale: static for this site")
-    scaled_sums = samples_of(sums.to(torch.float64), config.layout) * unit[:, None]
-    return scaled_sums.to(torch.float32).to(dtype).view(reduction.shape)
+    else:
+        samples_of(real, config.layout).mul_(unit[:, None])
+    result = real.view(reduction.shape)
+    if by_channel:
+        result.mul_(stored.scale.to(torch.float64).view(-1, *[1] * (result.dim() - 1 - channel % result.dim())))
+    return result.to(torch.float32).to(dtype)
 
 
 def scaled(sums: Tensor, unit: Tensor) -> Tensor:

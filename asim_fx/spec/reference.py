@@ -70,6 +70,7 @@ _SECTIONS = (
     ("### `measured`", "OperatingPoint"),
     ("## Chip", "Chip"),
     ("## Defaults", "Defaults"),
+    ("### `calibration`", "Calibration"),
     ("### `hybrid`", "Hybrid"),
     ("### `vote`", "Vote"),
     ("## Rules", "Rule"),

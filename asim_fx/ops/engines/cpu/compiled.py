@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 from llvmlite import ir
 from numba import types
+from numba.core import event
 from numba.extending import intrinsic
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+COMPILING = "compiling the CPU engine for this machine: some seconds, once"
+"""Logged, level INFO, when a kernel is not found on disk."""
+
+
+class _Compilations(event.Listener):
+    def on_start(self, event: Any) -> None:
+        if event.data["dispatcher"].py_func.__module__.startswith(__package__):
+            _say_once()
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+@cache
+def _say_once() -> None:
+    logging.getLogger(__name__).info(COMPILING)
+
+
+event.register("numba:compile", _Compilations())  # type: ignore[no-untyped-call]
 
 
 def compiled(function: Kernel) -> Kernel:
