@@ -44,9 +44,11 @@ def lower_sites(graph_module: GraphModule, context: PassContext) -> bool:
         target = _module_name(graph_module, plan, context.prefix)
         module = _module(node, plan, context.spec)
         module.choosing = _choosing(plan)
+        if plan.site.input_clip:
+            module.input_scale = None  # the bound is the scale, and is never calibrated
         graph_module.add_submodule(target, module)
-        with graph.inserting_after(node):
-            call = graph.call_module(target, (*_operands(node, plan), rng))
+        with graph.inserting_before(node):
+            call = graph.call_module(target, (*_operands(node, plan), rng, *_clip(graph_module, plan)))
         call.meta = {**node.meta, "custom": {**node.meta.get("custom", {}), "asim": _stamp(plan)}}
         node.replace_all_uses_with(call)
         graph.erase_node(node)
@@ -94,6 +96,16 @@ def _operands(node: Node, plan: SitePlan) -> tuple[Argument, ...]:
     return node.args[0], node.args[1]
 
 
+def _clip(graph_module: GraphModule, plan: SitePlan) -> tuple[Node, ...]:
+    """Return the node of the learned bound of what a site reads, where it has one."""
+    path = plan.site.input_clip
+    return (
+        ()
+        if not path
+        else (next(node for node in graph_module.graph.nodes if node.op == "get_attr" and node.target == path),)
+    )
+
+
 def op_config(plan: SitePlan, spec: HardwareSpec) -> OpConfig:
     """Return what an engine must know about a planned site.
 
@@ -107,7 +119,7 @@ def op_config(plan: SitePlan, spec: HardwareSpec) -> OpConfig:
     site, settings = plan.site, plan.settings
     if plan.bits is None:
         raise AssertionError(site.name)
-    scale = _scale(plan)
+    scale: Literal["tensor", "sample", "static"] = "static" if site.input_clip else _scale(plan)
     if scale == "static":
         # Only CimMatmul has a calibrated scale for its stored operand.
         weight_scale: Literal["tensor", "sample", "channel", "static"] = "static" if _is_matmul(site) else "tensor"

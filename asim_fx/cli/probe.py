@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asim_fx.artifact_files import PROBE
 from asim_fx.cli.interrupts import ending_at_interrupt
 from asim_fx.cli.streams import write_document
 from asim_fx.errors import OutputError, UsageError
@@ -95,7 +96,7 @@ def run_probe(request: ProbeRequest) -> None:
     if request.results_file is not None:
         write_atomically(request.results_file, text)
     try:
-        write_atomically(request.directory / "probe.json", text)
+        write_atomically(request.directory / PROBE, text)
     except OutputError as error:
         stderr().print(f"not kept in the artifact: {error}", markup=False)
     if request.as_json:

@@ -1,4 +1,4 @@
-"""What all simulated modules share: the configuration at three fidelities, and calibrated scales."""
+"""What all simulated modules share: the configuration at four fidelities, and calibrated scales."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from torch import Tensor, nn
 from asim_fx.encoding import CellLayout
 from asim_fx.errors import UsageError
 from asim_fx.ir import BitPlan
+from asim_fx.nn.proxy import fake_quantized, trimmed
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
 from asim_fx.ops.engines.choice import EngineChoice
+from asim_fx.ops.quantize import Role
 
-Fidelity = Literal["hardware", "integer", "float"]
-"""``hardware``: as configured. ``integer``: the same codes, every cell exact. ``float``: the plain torch operation."""
+Fidelity = Literal["hardware", "integer", "float", "proxy"]
+"""``hardware``: as configured. ``integer``: the same codes, every cell exact. ``float``: the plain torch operation.
+``proxy``: that operation on rounded operands, with trim noise on its result: ASiM's training form."""
 
 Observer: TypeAlias = Callable[[Tensor, Tensor], None]
 """Told the streamed and the stored operand of every product that a site computes, whatever the fidelity."""
@@ -39,7 +42,7 @@ class Choosing:
     window_percentile: float = 100.0
 
 
-_FIDELITIES = ("hardware", "integer", "float")
+_FIDELITIES = ("hardware", "integer", "float", "proxy")
 
 
 def integer_config(config: OpConfig) -> OpConfig:
@@ -66,6 +69,7 @@ class CimModule(nn.Module):
     Attributes:
         config: what is simulated.
         fidelity: how faithfully; may be changed at any time before the model is exported or compiled.
+        trim_noise: standard deviation of the proxy's noise, in % of each result.
         choosing: how calibration chooses scales and windows.
         observer: told the operands of each forward pass; calibration sets it for a while.
     """
@@ -73,6 +77,7 @@ class CimModule(nn.Module):
     def __init__(self, config: OpConfig) -> None:
         super().__init__()
         self.config = config
+        self.trim_noise = 0.0
         self.choosing = Choosing()
         self.observer: Observer | None = None
         self._fidelity: Fidelity = "hardware"
@@ -112,6 +117,22 @@ class CimModule(nn.Module):
     def in_float(self) -> bool:
         """Whether the next forward pass is the plain torch operation."""
         return self._fidelity == "float"
+
+    @property
+    def as_proxy(self) -> bool:
+        """Whether the next forward pass is ASiM's training form."""
+        return self._fidelity == "proxy"
+
+    def _scale(self, clip: Tensor | None) -> Tensor | None:
+        """Return the scale of the streamed operand: what it is clipped at, or what calibration found."""
+        return self.input_scale if clip is None else clip.detach()
+
+    def _rounded(self, value: Tensor, role: Role, scale: Tensor | None = None) -> Tensor:
+        operand = self.config.input if role == "input" else self.config.weight
+        return fake_quantized(value, operand, site=self.config.site, role=role, scale=scale)
+
+    def _trimmed(self, value: Tensor, rng: Tensor, call: int = 0) -> Tensor:
+        return trimmed(value, self.trim_noise, rng, self.config.stream ^ call)
 
     @property
     def config_text(self) -> str:

@@ -40,8 +40,12 @@ class CimRecurrence(CimModule):
             self._observe(value, weight)
             if self.in_float:
                 return F.linear(value, weight, bias)
-            y: Tensor = torch.ops.asim.linear(value, weight, rng, self.input_scale, self._step_text(step))
-            return y if bias is None else y + bias
+            if self.as_proxy:
+                rounded = self._rounded(value, "input", self.input_scale)
+                y = self._trimmed(F.linear(rounded, self._rounded(weight, "weight")), rng, step)
+                return y if bias is None else y + bias
+            result: Tensor = torch.ops.asim.linear(value, weight, rng, self.input_scale, self._step_text(step))
+            return result if bias is None else result + bias
 
         return run_steps(multiply, hidden, gates, state, self.cell, self.reverse)
 

@@ -96,7 +96,7 @@ def before_noise(
 def digitise(value: Tensor, effects: ReadEffects) -> Tensor:
     """Return what the converter puts out for what it sees; see ``convert``."""
     if effects.adc_bits is None:
-        return value.clamp(-1 if effects.parallel else 0, 1)
+        return value.clamp(-1 if effects.signed else 0, 1)
     return _code(value, effects)
 
 

@@ -18,6 +18,9 @@ from asim_fx.ops.matmul import matmul_reduction
 from asim_fx.ops.quantize import Quantized, quantize, samples_of
 from asim_fx.ops.reduction import Reduction
 
+_AT_ONCE = 32768
+"""Sums that are scaled together."""
+
 
 def simulate_conv(
     x: Tensor,
@@ -95,14 +98,29 @@ def finish(
     if not by_channel:
         unit = unit * stored.scale.to(torch.float64)
     unit = unit / torch.full_like(unit, levels)
+    if unit.dim() == 0 and not by_channel:
+        return scaled(sums, unit).to(dtype).view(reduction.shape)
+    real = sums.to(torch.float64)
     if unit.dim() == 0:
-        sums.mul_(unit)
+        real = real * unit
     elif config.layout is None:
         message = f"site {config.site}: the samples of the result could not be followed, so it has no scale per sample"
         raise NumericsError(message, hint="use scale: dynamic or scale: static for this site")
     else:
-        samples_of(sums, config.layout).mul_(unit[:, None])
-    result = sums.view(reduction.shape)
+        samples_of(real, config.layout).mul_(unit[:, None])
+    result = real.view(reduction.shape)
     if by_channel:
         result.mul_(stored.scale.to(torch.float64).view(-1, *[1] * (result.dim() - 1 - channel % result.dim())))
     return result.to(torch.float32).to(dtype)
+
+
+def scaled(sums: Tensor, unit: Tensor) -> Tensor:
+    """Return flat sums times a float64 number, rounded once, to float32; float32 sums are overwritten."""
+    if sums.device.type != "cpu":
+        return (sums.to(torch.float64) * unit).to(torch.float32)
+    result = sums if sums.dtype == torch.float32 else torch.empty_like(sums, dtype=torch.float32)
+    # In parts that the processor keeps at hand: in float64 the whole would have to be fetched again and again.
+    for start in range(0, sums.numel(), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        result[part] = sums[part].to(torch.float64) * unit
+    return result

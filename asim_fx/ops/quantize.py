@@ -54,15 +54,15 @@ def quantize(value: Tensor, operand: Operand, *, site: str, role: Role, scale: T
     largest = _largest(real, operand, site, role)
     static = operand.scale == "static"
     used = _calibrated(scale, site, role).to(real.device) if static else largest + SCALE_FLOOR
-    codes = torch.abs(real) if operand.signed else real.clone()
-    by_sample = samples_of(codes, operand.layout) if operand.scale == "sample" and operand.layout else None
+    magnitudes = torch.abs(real) if operand.signed else real
     # The divisor is a tensor on the device: CUDA multiplies by the reciprocal of a Python number.
     if operand.scale == "channel":
-        codes.div_(_along_first(used, codes))
-    elif by_sample is None or not used.dim():
-        codes.div_(used)
+        codes = magnitudes / _along_first(used, magnitudes)
+    elif used.dim() and operand.layout:
+        codes = magnitudes.clone()
+        samples_of(codes, operand.layout).div_(used[:, None])
     else:
-        by_sample.div_(used[:, None])
+        codes = magnitudes / used
     codes.clamp_(0, 1).mul_(operand.levels).round_()
     if operand.signed:
         codes.copysign_(real)

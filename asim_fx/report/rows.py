@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from asim_fx.mapping.schedule import Schedule
+
 Shape = tuple[int | None, ...]
 
 
@@ -218,6 +220,7 @@ class MappingReport:
         verification: what was checked of the capture, in words.
         versions: package -> version that made this.
         engine: what computes the simulation on the CPU, and why.
+        schedule: when each site works on which macros.
     """
 
     model: str
@@ -230,3 +233,4 @@ class MappingReport:
     verification: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     engine: str = ""
+    schedule: Schedule = field(default_factory=Schedule)

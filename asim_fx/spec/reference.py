@@ -65,6 +65,7 @@ _SECTIONS = (
     ("### `bitline`", "Bitline"),
     ("### `capacitors`", "Capacitors"),
     ("### `cells`", "Cells"),
+    ("### `differential`", "Differential"),
     ("### `cost`", "MacroCost"),
     ("### `measured`", "OperatingPoint"),
     ("## Chip", "Chip"),
