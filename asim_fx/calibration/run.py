@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -162,15 +161,11 @@ def _choose_windows(
             low_mac=window[0],
             high_mac=window[1],
             clipped=clipped(histogram, window),
-            csnr_db=_finite(compute_snr(histogram, read, window)),
-            full_range_csnr_db=_finite(compute_snr(histogram, read, (0.0, float(read.rows)))),
+            csnr_db=compute_snr(histogram, read, window),
+            full_range_csnr_db=compute_snr(histogram, read, (0.0, float(read.rows))),
             values=histogram.total,
         )
         found[label] = replace(found[label], window=choice)
-
-
-def _finite(decibels: float | None) -> float | None:
-    return None if decibels == math.inf else decibels
 
 
 def _observe(

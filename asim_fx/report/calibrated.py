@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -10,6 +11,7 @@ from functools import cache
 from pydantic import TypeAdapter, ValidationError
 
 from asim_fx.errors import ArtifactError
+from asim_fx.report.fidelity import INFINITE
 from asim_fx.report.rows import MappingReport, ReportRow
 
 
@@ -42,7 +44,8 @@ class WindowChoice:
         low_mac: MAC value of code 0, of a one-bit input plane.
         high_mac: MAC value of the top code.
         clipped: share of the MAC values met in calibration that lie outside.
-        csnr_db: compute SNR of the reads that the window should give; None where it is infinite or without meaning.
+        csnr_db: compute SNR of the reads that the window should give, infinite where they are exact; None without
+            signal.
         full_range_csnr_db: the same without a window.
         values: how many MAC values were met.
     """
@@ -72,6 +75,8 @@ class SiteCalibration:
     window: WindowChoice | None = None
 
 
+_RATIOS = ("csnr_db", "full_range_csnr_db")
+
 Calibrations = Mapping[str, SiteCalibration]
 """By the label of the site."""
 
@@ -96,8 +101,12 @@ def _calibrated(row: ReportRow, site: SiteCalibration) -> ReportRow:
 
 
 def to_json(found: Calibrations) -> str:
-    """Return the choices as JSON text; numbers keep every bit."""
-    return json.dumps({"sites": {name: asdict(site) for name, site in found.items()}}, indent=2, allow_nan=False) + "\n"
+    """Return the choices as JSON text; numbers keep every bit, and what is infinite is the word ``inf``."""
+    sites = {name: asdict(site) for name, site in found.items()}
+    for site in sites.values():
+        if site["window"]:
+            site["window"] |= {name: INFINITE for name in _RATIOS if site["window"][name] == math.inf}
+    return json.dumps({"sites": sites}, indent=2, allow_nan=False) + "\n"
 
 
 def from_json(text: str | bytes) -> dict[str, SiteCalibration]:
@@ -107,8 +116,12 @@ def from_json(text: str | bytes) -> dict[str, SiteCalibration]:
         ArtifactError: the text is no such record.
     """
     try:
-        return _adapter().validate_python(json.loads(text)["sites"])
-    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        sites = json.loads(text)["sites"]
+        for site in sites.values():
+            if site["window"]:
+                site["window"] |= {name: math.inf for name in _RATIOS if site["window"][name] == INFINITE}
+        return _adapter().validate_python(sites)
+    except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"not a record of a calibration: {str(error).splitlines()[0]}"
         raise ArtifactError(message, hint="it must be the calibration.json of an artifact, unchanged") from error
 
