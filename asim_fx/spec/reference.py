@@ -67,6 +67,7 @@ _SECTIONS = (
     ("### `cells`", "Cells"),
     ("### `cost`", "MacroCost"),
     ("### `measured`", "OperatingPoint"),
+    ("## Mapping", "ChipMapping"),
     ("## Chip", "Chip"),
     ("## Defaults", "Defaults"),
     ("### `hybrid`", "Hybrid"),

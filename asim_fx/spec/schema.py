@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_seria
 
 from asim_fx.spec.base import Extent, PositiveInt, SpecModel
 from asim_fx.spec.chip import Chip
+from asim_fx.spec.chip_mapping import ChipMapping
 from asim_fx.spec.circuits import Bitline, Capacitors, Cells, Window
 from asim_fx.spec.macro_cost import MacroCost
 from asim_fx.spec.measured import MeasuredFile
@@ -126,6 +127,9 @@ class Macro(SpecModel):
         "bit plane each.",
     )
     cost: MacroCost = Field(default_factory=MacroCost, description="What energy, latency and area follow from.")
+    count: PositiveInt | Literal["unlimited"] = Field(
+        "unlimited", description="How many of them the chip has; `unlimited`: every tile has one of its own."
+    )
 
 
 class Hybrid(SpecModel):
@@ -277,6 +281,9 @@ class HardwareSpec(SpecModel):
     defaults: Defaults = Field(default_factory=Defaults, description="Settings of every site that no rule changes.")
     rules: list[Rule] = Field(
         default_factory=list, description="Ordered; later rules override earlier ones field by field."
+    )
+    mapping: ChipMapping = Field(
+        default_factory=ChipMapping, description="How layers share the macros, for latency and throughput."
     )
     engine: Literal["auto", "torch", "cpu", "cuda"] = Field(
         "auto",
