@@ -35,6 +35,8 @@ class Recipe:
         source: where the model came from; None for a model that was built in Python.
         strict: see ``convert``.
         fold_batch_norm: see ``convert``.
+        pact: see ``convert``.
+        trainable: see ``convert``.
     """
 
     spec: HardwareSpec
@@ -42,6 +44,8 @@ class Recipe:
     source: ModelSource | None = None
     strict: bool = False
     fold_batch_norm: bool = True
+    pact: bool = False
+    trainable: bool = False
 
 
 class ConvertedModel(nn.Module):
@@ -125,7 +129,8 @@ class ConvertedModel(nn.Module):
 
         Args:
             fidelity: ``hardware``: as the spec says. ``integer``: the same codes, multiplied exactly: the ideal integer
-                model. ``float``: the captured model itself.
+                model. ``float``: the captured model itself. ``proxy``: float operations on rounded operands, with each
+                site's ``trim_noise``: ASiM's training form.
         """
         for site in self.sites().values():
             site.fidelity = fidelity

@@ -9,9 +9,7 @@ that, a layer is compared with the plain engine, bit for bit.
 from __future__ import annotations
 
 import argparse
-import importlib
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ import asim_fx
 from asim_fx.ops.engines.choice import EngineChoice
 from asim_fx.spec.schema import Adc, Defaults, HardwareSpec, Macro, Noise
 from benchmarks.machine import machine
+from benchmarks.published import Hardware, with_published_layers
 
 ROWS, ADC_BITS, NOISE_PERCENT = 255, 8, 0.05
 IMAGES = 50_000
@@ -82,7 +81,8 @@ def compare(work: Work, options: argparse.Namespace) -> None:
         flush=True,
     )
     if options.asim and work.model == "resnet18":
-        published = with_published_layers(model, work.bits, options.asim).to(options.device)
+        hardware = Hardware(work.bits, ROWS, ADC_BITS, NOISE_PERCENT)
+        published = with_published_layers(model, hardware, options.asim).to(options.device)
         other = images_a_second(published, images[: options.published_batch], 2)
         seconds = IMAGES / other
         print(f"{line} ASiM, here | {other:,.2f} | {seconds:,.0f} | - | - | asim-fx: {rate / other:,.1f} |", flush=True)
@@ -119,27 +119,6 @@ def same_bits(device: str) -> bool:
             asim_fx.convert(layer, chip(6, engine), images).to(device)(images.to(device)) for engine in engines
         )
     return torch.equal(first, second)
-
-
-def with_published_layers(model: nn.Module, bits: int, checkout: Path) -> nn.Module:
-    """Put the published simulator's layers in the place of a model's convolutions and linear layers."""
-    sys.path.insert(0, str(checkout))
-    conv = importlib.import_module("module.asim_conv").ASiMConv2d
-    linear = importlib.import_module("module.asim_linear").ASiMLinear
-    arguments = {"wbit": bits, "xbit": bits, "adc_prec": ADC_BITS, "nrow": ROWS, "mode": "Simulation"}
-    arguments |= {"rand_noise_sigma": NOISE_PERCENT, "non_linear_sigma": NOISE_PERCENT}
-    for name, layer in list(model.named_modules()):
-        parent, _, leaf = name.rpartition(".")
-        own = arguments | {"bias": getattr(layer, "bias", None) is not None, "signed_act": name == "conv1"}
-        if isinstance(layer, nn.Conv2d):
-            sizes = layer.in_channels, layer.out_channels, layer.kernel_size[0]
-            other = conv(*sizes, stride=layer.stride[0], padding=layer.padding[0], **own)
-        elif isinstance(layer, nn.Linear):
-            other = linear(layer.in_features, layer.out_features, **own)
-        else:
-            continue
-        setattr(model.get_submodule(parent), leaf, other)
-    return model
 
 
 if __name__ == "__main__":

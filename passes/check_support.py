@@ -34,7 +34,7 @@ def check_support(graph_module: GraphModule, context: PassContext) -> bool:
             annotate(node, plan=replace(plan, target=Target.FLOAT, reason=plan.site.unsupported))
             continue
         issues += _issues(plan)
-        dynamic += plan.settings.scale == "dynamic"
+        dynamic += plan.settings.scale == "dynamic" and not plan.site.input_clip
         annotate(node, plan=replace(plan, notes=plan.notes + _notes(plan)))
     if issues:
         raise SpecError(list(dict.fromkeys(issues)))
@@ -62,6 +62,8 @@ def _issues(plan: SitePlan) -> list[SpecIssue]:
 
 def _notes(plan: SitePlan) -> tuple[str, ...]:
     site, notes = plan.site, []
+    if site.input_clip:
+        notes.append(f"the scale of its input is the learned bound {site.input_clip}")
     if site.layout is None:
         notes.append("batch-dependent: samples cannot be followed to this site, so its noise depends on the batch")
     if plan.settings.scale == "sample" and not follows_samples(site):

@@ -161,14 +161,15 @@ def convert(
                 begin("writing")
                 with raising_interrupts():
                     converted.save(output)
-    _print(result, report)
+    print_as(result, report)
     if output is not None:
         from asim_fx.cli.console import stderr
 
         stderr().print(f"wrote {output}", markup=False)
 
 
-def _print(report: MappingReport, how: ReportFormat) -> None:
+def print_as(report: MappingReport, how: ReportFormat) -> None:
+    """Print a report in the form that a user chose."""
     if how is ReportFormat.TABLE:
         from asim_fx.cli.console import stdout
         from asim_fx.report.table import print_report

@@ -21,12 +21,14 @@ def umbrella() -> typer.Typer:
     """Return the app behind ``asim``: the same commands under one name."""
     import typer
 
-    from asim_fx.cli import convert, simulate, spec
+    from asim_fx.cli import convert, report, simulate, spec, sweep
 
     app = typer.Typer(name="asim", help="Compile PyTorch models onto analog compute-in-memory.", no_args_is_help=True)
     app.command("convert", help=convert.HELP)(convert.convert)
     app.command("simulate", help=simulate.HELP)(simulate.simulate)
+    app.command("sweep", help=sweep.HELP)(sweep.sweep)
     app.add_typer(spec.app, name="spec")
+    app.add_typer(report.app, name="report")
     return app
 
 
@@ -66,6 +68,28 @@ def run_spec() -> None:
         return spec.app
 
     _run(app, "asim-spec")
+
+
+def run_report() -> None:
+    """Run ``asim-report``."""
+
+    def app() -> typer.Typer:
+        from asim_fx.cli import report
+
+        return report.app
+
+    _run(app, "asim-report")
+
+
+def run_sweep() -> None:
+    """Run ``asim-sweep``."""
+
+    def app() -> typer.Typer:
+        from asim_fx.cli import sweep
+
+        return _single(sweep.sweep, sweep.HELP)
+
+    _run(app, "asim-sweep")
 
 
 def _single(command: object, text: str) -> typer.Typer:

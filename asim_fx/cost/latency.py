@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from asim_fx.cost import zigzag_imc
 from asim_fx.cost.figure import MEASURED, NO_CONVERTER, Figure, unknown
 from asim_fx.cost.measured import fitting_point
+from asim_fx.encoding import columns_per_output
 from asim_fx.ir import BitPlan, SitePlan
 from asim_fx.spec.base import known
-from asim_fx.spec.schema import SiteSettings
+from asim_fx.spec.schema import Macro, SiteSettings
 
 WRITES_STATED = "writes as the spec says"
 
@@ -47,7 +48,7 @@ def vector_s(plan: SitePlan) -> Figure:
     """Return the time that one vector of an analog site takes on arrays that hold all of it, in s."""
     if plan.bits is None:
         return unknown("not analog")
-    return read_ns(plan.settings).times(1e-9 * read_steps(plan.bits, shared_outputs(plan.settings)))
+    return read_ns(plan.settings).times(1e-9 * read_steps(plan.bits, rows_per_converter(plan)))
 
 
 def rows_write_s(settings: SiteSettings, rows: int) -> Figure:
@@ -62,10 +63,16 @@ def _both_models(reads: Figure, writes: Figure) -> str:
     return f"{reads.model}, {WRITES_STATED}" if writes.model == WRITES_STATED else reads.model
 
 
-def shared_outputs(settings: SiteSettings) -> int:
-    """Return how many stored planes (or whole weights, of a parallel macro) share one converter."""
-    columns = settings.macro.cost.columns_per_adc
-    return -(-columns // settings.weight_bits) if settings.macro.weights == "parallel" else columns
+def columns_per_converter(macro: Macro) -> int:
+    """Return how many columns share one converter: two at least, where it takes their difference."""
+    return max(macro.cost.columns_per_adc, 2 if macro.layout.subtracts else 1)
+
+
+def rows_per_converter(plan: SitePlan) -> int:
+    """Return how many rows of the bit plan share one converter: a column each, a pair, or all columns of an output."""
+    macro = plan.settings.macro
+    together = columns_per_output(plan) if macro.weights == "parallel" else 2 if macro.layout.subtracts else 1
+    return -(-columns_per_converter(macro) // together)
 
 
 def read_steps(bits: BitPlan, columns_per_adc: int) -> int:

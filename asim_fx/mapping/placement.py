@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from asim_fx.encoding import columns_per_output
 from asim_fx.ir import SitePlan
 
 Packing = Literal["none", "groups"]
@@ -41,7 +42,7 @@ def groups_per_macro(plan: SitePlan, packing: Packing) -> int:
     tiles, site = plan.tiles, plan.site
     if packing == "none" or tiles is None or tiles.row_tiles * tiles.column_tiles > 1:
         return 1
-    fit = min(tiles.rows // site.k, tiles.columns // (site.n * plan.settings.weight_bits))
+    fit = min(tiles.rows // site.k, tiles.columns // (site.n * columns_per_output(plan)))
     return max(1, min(fit, site.groups))
 
 
@@ -58,7 +59,7 @@ def place_tiles(plan: SitePlan, packing: Packing) -> Iterator[PlacedTile]:
         return
     together = groups_per_macro(plan, packing)
     row_tiles, column_tiles = plan.tiles.row_tiles, plan.tiles.column_tiles
-    columns = plan.site.n * plan.settings.weight_bits
+    columns = plan.site.n * columns_per_output(plan)
     for group in range(plan.site.groups):
         block, place = divmod(group, together)
         for row_tile in range(row_tiles):

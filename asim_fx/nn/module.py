@@ -1,4 +1,4 @@
-"""What all simulated modules share: the configuration at three fidelities, and calibrated scales."""
+"""What all simulated modules share: the configuration at four fidelities, and calibrated scales."""
 
 from __future__ import annotations
 
@@ -8,25 +8,32 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from asim_fx.encoding import CellLayout
 from asim_fx.errors import UsageError
 from asim_fx.ir import BitPlan
+from asim_fx.nn.proxy import fake_quantized, trimmed
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
 from asim_fx.ops.engines.choice import EngineChoice
 from asim_fx.ops.quantize import Role, observed_scale
 
-Fidelity = Literal["hardware", "integer", "float"]
-"""``hardware``: as configured. ``integer``: the same codes, every cell exact. ``float``: the plain torch operation."""
+Fidelity = Literal["hardware", "integer", "float", "proxy"]
+"""``hardware``: as configured. ``integer``: the same codes, every cell exact. ``float``: the plain torch operation.
+``proxy``: that operation on rounded operands, with trim noise on its result: ASiM's training form."""
 
-_FIDELITIES = ("hardware", "integer", "float")
+_FIDELITIES = ("hardware", "integer", "float", "proxy")
 
 
 def integer_config(config: OpConfig) -> OpConfig:
     """Return the same operation with exact cells: what a digital accelerator of these bits computes."""
-    plan = config.plan
-    if config.read.parallel:
-        plan = BitPlan.analog(config.weight.bits, (1,) * config.input.bits)
+    widths = (1,) * config.input.bits if config.read.parallel else config.plan.input_widths
+    plan = BitPlan.analog(config.weight.bits, widths)
     everything = plan.weight_planes + plan.input_planes
-    return replace(config, plan=plan.with_digital(everything), read=ReadEffects(rows=config.read.rows))
+    return replace(
+        config,
+        plan=plan.with_digital(everything),
+        read=ReadEffects(rows=config.read.rows),
+        stored=CellLayout(),
+    )
 
 
 def unknown_scale(operand: Operand) -> Tensor | None:
@@ -41,12 +48,14 @@ class CimModule(nn.Module):
         config: what is simulated.
         fidelity: how faithfully; may be changed at any time before the model is exported or compiled.
         observing: while True, a forward pass computes in float and records the scales that ``scale: static`` needs.
+        trim_noise: standard deviation of the proxy's noise, in % of each result.
     """
 
     def __init__(self, config: OpConfig) -> None:
         super().__init__()
         self.config = config
         self.observing = False
+        self.trim_noise = 0.0
         self._fidelity: Fidelity = "hardware"
         self._texts = {"hardware": config.dumps(), "integer": integer_config(config).dumps()}
         self.input_scale: Tensor | None
@@ -73,6 +82,22 @@ class CimModule(nn.Module):
     def in_float(self) -> bool:
         """Whether the next forward pass is the plain torch operation."""
         return self.observing or self._fidelity == "float"
+
+    @property
+    def as_proxy(self) -> bool:
+        """Whether the next forward pass is ASiM's training form."""
+        return self._fidelity == "proxy" and not self.observing
+
+    def _scale(self, clip: Tensor | None) -> Tensor | None:
+        """Return the scale of the streamed operand: what it is clipped at, or what calibration found."""
+        return self.input_scale if clip is None else clip.detach()
+
+    def _rounded(self, value: Tensor, role: Role, scale: Tensor | None = None) -> Tensor:
+        operand = self.config.input if role == "input" else self.config.weight
+        return fake_quantized(value, operand, site=self.config.site, role=role, scale=scale)
+
+    def _trimmed(self, value: Tensor, rng: Tensor, call: int = 0) -> Tensor:
+        return trimmed(value, self.trim_noise, rng, self.config.stream ^ call)
 
     @property
     def config_text(self) -> str:

@@ -40,7 +40,11 @@ class CimRecurrence(CimModule):
             if self.in_float:
                 self._observe(self.input_scale, value, self.config.input, "input")
                 return F.linear(value, weight, bias)
-            y: Tensor = torch.ops.asim.linear(value, weight, rng, self.input_scale, self._step_text(step))
+            if self.as_proxy:
+                rounded = self._rounded(value, "input", self.input_scale)
+                y = self._trimmed(F.linear(rounded, self._rounded(weight, "weight")), rng, step)
+                return y if bias is None else y + bias
+            y = torch.ops.asim.linear(value, weight, rng, self.input_scale, self._step_text(step))
             return y if bias is None else y + bias
 
         return run_steps(multiply, hidden, gates, state, self.cell, self.reverse)

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 _POINT_BITS = 6
-_FRACTION_BITS = 26
+FRACTION_BITS = 26
 """Bits of the position between two points that interpolation uses."""
-_FIXED_POINT = 24
+FIXED_POINT = 24
+"""Fraction bits of the tabulated magnitudes."""
 _OCTAVES = 32
 
 
@@ -30,19 +31,19 @@ def normal(word: Tensor) -> Tensor:
     # The bits of a float64 are the octave and the place within it: a leading-zero count for every device.
     bits = odd.to(torch.float64).view(torch.int64)
     segment = (bits >> (52 - _POINT_BITS)) - (1023 << _POINT_BITS)
-    fraction = (bits >> (52 - _POINT_BITS - _FRACTION_BITS)) & (2**_FRACTION_BITS - 1)
-    points = _points(str(word.device))
-    magnitude = torch.take(points[0], segment) - ((torch.take(points[1], segment) * fraction) >> _FRACTION_BITS)
+    fraction = (bits >> (52 - _POINT_BITS - FRACTION_BITS)) & (2**FRACTION_BITS - 1)
+    points = normal_points(str(word.device))
+    magnitude = torch.take(points[0], segment) - ((torch.take(points[1], segment) * fraction) >> FRACTION_BITS)
     signed = torch.where(word >> 31 == 1, -magnitude, magnitude)
-    return signed.to(torch.float32) * 2.0**-_FIXED_POINT
+    return signed.to(torch.float32) * 2.0**-FIXED_POINT
 
 
 @lru_cache(maxsize=8)
-def _points(device: str) -> tuple[Tensor, Tensor]:
+def normal_points(device: str) -> tuple[Tensor, Tensor]:
     """Return the magnitude at the start of each segment and its fall across the segment, both times 2**24."""
     inverse = NormalDist().inv_cdf
     steps = 2**_POINT_BITS
     tails = [2.0**octave * (1 + point / steps) for octave in range(_OCTAVES) for point in range(steps)]
-    knots = [round(-inverse(tail * 2.0**-33) * 2**_FIXED_POINT) for tail in tails] + [0]
+    knots = [round(-inverse(tail * 2.0**-33) * 2**FIXED_POINT) for tail in tails] + [0]
     falls = [here - there for here, there in pairwise(knots)]
     return torch.tensor(knots[:-1], device=device), torch.tensor(falls, device=device)

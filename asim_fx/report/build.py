@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from asim_fx.encoding import columns_per_output
 from asim_fx.ir import ConvGeometry, SitePlan, Target
 from asim_fx.passlog import FoldedOp, UncapturedOp
 from asim_fx.report.cost import cost_fields, cost_notes, cost_totals
@@ -57,7 +58,7 @@ def build_report(
         rows=rows,
         totals=totals | schedule_totals(schedule),
         unmapped=_unmapped(rows, folded, uncaptured, totals["macs"]),
-        notes=(*notes, *_stand_ins(spec), *(("schedule", note) for note in schedule.notes)),
+        notes=(*notes, *_stand_ins(spec)),
         dataflow=dataflow or Dataflow(),
         verification=verification,
         versions=dict(versions or {}),
@@ -140,6 +141,7 @@ def _row(calls: Sequence[SitePlan]) -> ReportRow:
         row_tiles=tiles.row_tiles if analog and tiles else None,
         column_tiles=tiles.column_tiles if analog and tiles else None,
         utilisation=tiles.utilisation if analog and tiles else None,
+        columns_per_output=columns_per_output(plan) if analog else None,
         cycles=bits.weight_planes * bits.input_planes if analog and bits else None,
         cells_digital=bits.digital_cells if analog and bits else None,
         cells_voted=bits.voted_cells if analog and bits else None,

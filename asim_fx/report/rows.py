@@ -48,7 +48,8 @@ class ReportRow:
         adc_bits: resolution, ``ideal``, or None.
         row_tiles: tiles along the reduction.
         column_tiles: arrays side by side.
-        utilisation: share of the arrays' cells that hold a weight bit, 0..1.
+        utilisation: share of the arrays' cells that hold part of a weight, 0..1.
+        columns_per_output: physical columns that one output takes.
         cycles: cells of the bit plan: stored planes x streamed planes.
         cells_digital: of these, computed exactly.
         cells_voted: of these, read several times.
@@ -107,6 +108,7 @@ class ReportRow:
     row_tiles: int | None = None
     column_tiles: int | None = None
     utilisation: float | None = None
+    columns_per_output: int | None = None
     cycles: int | None = None
     cells_digital: int | None = None
     cells_voted: int | None = None

@@ -52,7 +52,7 @@ def renderable(report: MappingReport, width: int) -> RenderableType:
     if lines := cost_lines(report):
         parts.append(cost_table(lines, width))
     if scheduled := schedule_lines(report):
-        parts.append(schedule_table(scheduled, width))
+        parts += [schedule_table(scheduled, width), *_schedule_notes(report)]
     if report.unmapped:
         parts.append(unmapped_table(report, width))
     if report.notes:
@@ -179,6 +179,11 @@ def unmapped_table(report: MappingReport, width: int) -> RenderableType:
         Column("reason", reasons, least=min(max(longest, _REASON_WIDTH), width // 2)),
     ]
     return fitted_table(columns, width, title="Not analog, and why", elsewhere=_ELSEWHERE)
+
+
+def _schedule_notes(report: MappingReport) -> list[Text]:
+    lines = [f"  {printable(note)}\n" for note in report.schedule.notes]
+    return [Text("".join(lines))] if lines else []
 
 
 def _notes(report: MappingReport) -> Text:

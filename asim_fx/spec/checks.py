@@ -8,6 +8,7 @@ from asim_fx.errors import SpecIssue
 from asim_fx.ir import input_plane_widths
 from asim_fx.spec.circuit_checks import circuit_conflicts
 from asim_fx.spec.conflict import Conflict
+from asim_fx.spec.encoding_checks import encoding_conflicts
 from asim_fx.spec.merge import MACRO, Merged, merge, undefined_macro
 from asim_fx.spec.schema import HardwareSpec, Macro, SiteSettings
 from asim_fx.spec.sources import source_issues
@@ -34,6 +35,7 @@ def conflicts(settings: SiteSettings, signed: bool | None) -> list[Conflict]:
     if settings.target == "analog":
         found += _macro_conflicts(settings)
         found += circuit_conflicts(settings)
+        found += encoding_conflicts(settings)
         found += _bit_plan_conflicts(settings, signed)
     return found
 
@@ -129,9 +131,16 @@ def _bit_plan_conflicts(settings: SiteSettings, signed: bool | None) -> Iterator
             )
     elif hybrid.levels > (most := _most_levels(settings, signed)):
         yield Conflict(
-            ("hybrid.levels", "weight_bits", "input_bits", "input_encoding"),
+            (
+                "hybrid.levels",
+                "weight_bits",
+                "input_bits",
+                "input_encoding",
+                "macro.weight_encoding",
+                "macro.cell_bits",
+            ),
             f"`hybrid.levels: {hybrid.levels}` is more than there are: at most {most} with `weight_bits: "
-            f"{settings.weight_bits}`, `input_bits: {settings.input_bits}` and `input_encoding: "
+            f"{settings.weight_bits}`{_stored_as(settings)}, `input_bits: {settings.input_bits}` and `input_encoding: "
             f"{settings.input_encoding}`",
         )
     if 0 < vote.levels <= hybrid.levels:
@@ -150,13 +159,20 @@ def _bit_plan_conflicts(settings: SiteSettings, signed: bool | None) -> Iterator
         )
 
 
+def _stored_as(settings: SiteSettings) -> str:
+    layout = settings.macro.layout
+    more = "" if layout.encoding == "twos-complement" else f", `weight_encoding: {layout.encoding}`"
+    return more if layout.cell_bits == 1 else f"{more}, `cell_bits: {layout.cell_bits}`"
+
+
 def _most_levels(settings: SiteSettings, signed: bool | None) -> int:
     """Return C_w + C_x - 1; the larger of both signs while the sign is not known."""
     signs = (True, False) if signed is None else (signed,)
     planes = [
         len(input_plane_widths(settings.input_bits, signed=sign, encoding=settings.input_encoding)) for sign in signs
     ]
-    return settings.weight_bits + max(planes) - 1
+    digits = settings.macro.layout.widths(settings.weight_bits, signed=True)
+    return len(digits) + max(planes) - 1
 
 
 def spec_issues(spec: HardwareSpec, removed: Sequence[str] = ()) -> list[SpecIssue]:

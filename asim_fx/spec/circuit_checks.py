@@ -30,10 +30,6 @@ def circuit_conflicts(settings: SiteSettings) -> Iterator[Conflict]:
     if macro.weights == "parallel":
         for name in _given(macro, _NOT_SIGNED):
             yield _both(name, "weights", f"`{name}` is defined for bit planes only, and `weights` is parallel")
-        if macro.adc.range != "rows":
-            yield _both(
-                "adc.range", "weights", f"`adc.range: {macro.adc.range}` has no meaning with `weights: parallel`"
-            )
     yield from _range_conflicts(macro)
     yield from _array_conflicts(settings)
 

@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_serializer
 
+from asim_fx.encoding import CellLayout, WeightEncoding
 from asim_fx.spec.base import Extent, PositiveInt, SpecModel
 from asim_fx.spec.chip import Chip
 from asim_fx.spec.chip_mapping import ChipMapping
-from asim_fx.spec.circuits import Bitline, Capacitors, Cells, Window
+from asim_fx.spec.circuits import Bitline, Capacitors, Cells, Differential, Window
 from asim_fx.spec.macro_cost import MacroCost
 from asim_fx.spec.measured import MeasuredFile
 from asim_fx.spec.origin import SpecOrigin
@@ -101,7 +102,12 @@ class Current(SpecModel):
         0.0, description="alpha in mac / (1 + alpha * mac), per unit of MAC value."
     )
     cell_variation_percent: Percent = Field(
-        0.0, description="Standard deviation of each stored bit's strength, in percent of a bit."
+        0.0, description="Standard deviation of each cell's strength, in percent of the strongest."
+    )
+    cell_variation_law: Literal["independent", "proportional"] = Field(
+        "independent",
+        description="What that is a percentage of. `independent`: of the most that a cell can hold, in cells that hold "
+        "0 too, as in ASiM. `proportional`: of what the cell holds, so that a 0 adds nothing.",
     )
     cell_variation: Literal["die", "redrawn"] = Field(
         "die",
@@ -113,7 +119,11 @@ class Macro(SpecModel):
     """One compute-in-memory array with its ADCs."""
 
     rows: Extent = Field(255, description="Rows that add up on one column in one read.")
-    columns: Extent = Field(256, description="Physical columns; an output takes `weight_bits` of them.")
+    columns: Extent = Field(
+        256,
+        description="Physical columns; an output takes one for each bit of its weights, unless `weight_encoding` and "
+        "`cell_bits` say otherwise.",
+    )
     adc: Adc = Field(default_factory=Adc, description="The converter.")
     noise: Noise = Field(default_factory=Noise, description="What is drawn anew for each read.")
     domain: Literal["charge", "current"] = Field("charge", description="What a column adds up.")
@@ -126,10 +136,29 @@ class Macro(SpecModel):
         description="`parallel`: one read takes the whole signed product of input and weight, instead of one "
         "bit plane each.",
     )
+    weight_encoding: WeightEncoding = Field(
+        "twos-complement",
+        description="As what a weight w of b bits is stored. `twos-complement`: as its bits, the sign in a column of "
+        "its own (ASiM). `offset`: as w + 2^(b-1), never negative; the sum of the inputs, times 2^(b-1), is subtracted "
+        "digitally. `differential`: its positive and its negative part, b - 1 bits each, in columns of their own.",
+    )
+    cell_bits: Annotated[int, Field(ge=1, le=8)] = Field(
+        1,
+        description="Bits of the weight that one cell holds, and one read takes; the sign of `twos-complement` always "
+        "has a cell of one bit.",
+    )
+    differential: Differential = Field(
+        default_factory=Differential, description="The columns of `weight_encoding: differential`."
+    )
     cost: MacroCost = Field(default_factory=MacroCost, description="What energy, latency and area follow from.")
     count: PositiveInt | Literal["unlimited"] = Field(
         "unlimited", description="How many of them the chip has; `unlimited`: every tile has one of its own."
     )
+
+    @property
+    def layout(self) -> CellLayout:
+        """How stored codes lie in the cells."""
+        return CellLayout(self.weight_encoding, self.cell_bits, self.differential.subtract)
 
 
 class Hybrid(SpecModel):

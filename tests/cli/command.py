@@ -15,6 +15,8 @@ ENTRIES: dict[str, Callable[[], None]] = {
     "asim-convert": main.run_convert,
     "asim-simulate": main.run_simulate,
     "asim-spec": main.run_spec,
+    "asim-report": main.run_report,
+    "asim-sweep": main.run_sweep,
 }
 
 

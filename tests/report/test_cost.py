@@ -89,6 +89,6 @@ def test_every_form_shows_energy_with_its_model(form):
 
 def test_what_a_chip_has_not_published_is_noted():
     made = report(plan(linear("x", 300, 40)), spec=load_spec("jia-jssc2020"))
-    where, text = made.notes[0]
+    ((where, text),) = made.notes
     assert where == "spec"
     assert "macros.m.noise.random_percent_fs" in text

@@ -6,31 +6,70 @@ in an order that depends on nothing but the operation, so neither blocks nor thr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from asim_fx.nonidealities.column_errors import TileColumns, column_matrices
 from asim_fx.nonidealities.reads import has_real_cells, needs_columns
-from asim_fx.ops.codes import convert, reads_nothing_as_zero, top_code
+from asim_fx.ops.codes import Columns, convert, reads_nothing_as_zero, top_code
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.die import cell_numbers
-from asim_fx.ops.draws import READS_PER_BLOCK, OutputCounters, Seed, output_counters, read_words
+from asim_fx.ops.draws import READS_PER_BLOCK, Seed, output_counters, read_words
 from asim_fx.ops.exact import can_convolve, integer_matmul
 from asim_fx.ops.parallel import for_each, threads_for
 from asim_fx.ops.planes import extract, partial_codes, partial_largest
+from asim_fx.ops.products import exact_product, largest_column, stored_product
 from asim_fx.ops.reduction import Block, Reduction
-from asim_fx.ops.schedule import ExactPart, ReadPart, Schedule, full_scale, lowest_part, schedule
+from asim_fx.ops.schedule import ExactPart, ReadPart, Schedule, lowest_part, part_scale, schedule
 from asim_fx.ops.tiles import TileMatrix, tile_matrices
 from asim_fx.ops.votes import vote
 
 WORKING_BYTES = 48 * 2**20
 """About what the intermediates of one block take."""
+ConvertNoisy = Callable[[Tensor, int, int, Columns | None], Tensor]
+"""What ``convert`` does, of (MAC values, full scale, number of the read, columns) where each read draws its noise."""
 
 
-def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_bytes: int = WORKING_BYTES) -> Tensor:
+class NoisyReads(Protocol):
+    """How noise is drawn: the one thing that an engine may do faster and leave the rest to this one."""
+
+    def __call__(
+        self, flat: Tensor, numel: int, config: OpConfig, seed: Seed
+    ) -> Callable[[Sequence[int]], ConvertNoisy]:
+        """Return what converts for some outputs, once it is told which reads it will be asked for.
+
+        Args:
+            flat: int64 row-major indices of the outputs in a result of ``numel`` elements.
+            numel: elements of the result.
+            config: of the operation.
+            seed: of the forward pass.
+        """
+        ...
+
+
+def draw_plainly(flat: Tensor, numel: int, config: OpConfig, seed: Seed) -> Callable[[Sequence[int]], ConvertNoisy]:
+    """Draw noise in torch."""
+    outputs = output_counters(flat, config.layout, numel, seed)
+
+    def of_reads(reads: Sequence[int]) -> ConvertNoisy:
+        words = read_words(outputs, reads, seed.key(config.stream))
+        return lambda mac, full, read, columns: convert(mac, config.read, full, words[read], columns)
+
+    return of_reads
+
+
+def simulate(
+    reduction: Reduction,
+    config: OpConfig,
+    seed: Seed,
+    *,
+    working_bytes: int = WORKING_BYTES,
+    noisy_reads: NoisyReads = draw_plainly,
+) -> Tensor:
     """Return the sums of an operation in units of the product of both codes: float64, flat, row-major.
 
     Raises:
@@ -39,10 +78,17 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed, *, working_byte
     work = schedule(config)
     if not work.parts:
         return exact_sums(reduction, config, working_bytes=working_bytes)
-    return _simulate(reduction, config, work, seed, working_bytes)
+    return _simulate(reduction, config, work, seed, working_bytes, noisy_reads)
 
 
-def _simulate(reduction: Reduction, config: OpConfig, work: Schedule, seed: Seed, working_bytes: int) -> Tensor:
+def _simulate(
+    reduction: Reduction,
+    config: OpConfig,
+    work: Schedule,
+    seed: Seed,
+    working_bytes: int,
+    noisy_reads: NoisyReads = draw_plainly,
+) -> Tensor:
     device = reduction.stored.device
     result = torch.empty(reduction.numel, dtype=torch.float64, device=device)
     threads = threads_for(device)
@@ -54,31 +100,25 @@ def _simulate(reduction: Reduction, config: OpConfig, work: Schedule, seed: Seed
 
     def prepare(groups: slice) -> Callable[[Block], None]:
         stored = reduction.stored[groups]
-        products = [
-            (part, right, _largest_column(right))
-            for part in work.exact
-            for right in [partial_codes(stored, work.stored, part.stored)]
-        ]
+        products = [stored_product(part, stored, work) for part in work.exact]
         variants = len({(part.stored, part.analog) for part in work.parts})
         matrices = tile_matrices(stored, None if cells is None else cells[groups], work.stored, config, seed, variants)
 
-        columns = column_matrices(None if cells is None else cells[groups], len(work.stored), config, seed)
+        columns = column_matrices(None if cells is None else cells[groups], config.plan.weight_planes, config, seed)
 
         def compute(block: Block) -> None:
             vectors = reduction.streamed(block)
             sums = _Sums()
             if work.parts:
-                outputs = None
+                noisy = None
                 if work.noisy:
-                    outputs = output_counters(reduction.flat_index(block, device), config.layout, reduction.numel, seed)
-                _read_tiles(vectors, matrices, columns, work, config, outputs, seed, sums)
+                    flat = reduction.flat_index(block, device)
+                    noisy = noisy_reads(flat, reduction.numel, config, seed)
+                _read_tiles(vectors, matrices, columns, work, config, noisy, sums)
             shape = (*vectors.shape[:2], reduction.outputs)
             total = torch.full(shape, constant, dtype=torch.float64, device=device)
-            for part, right, column in products:
-                left = partial_codes(vectors, work.streamed, part.streamed)
-                largest = partial_largest(work.streamed, part.streamed)
-                term = largest * partial_largest(work.stored, part.stored)
-                total += integer_matmul(left, right, term, largest_sum=largest * column)
+            for product in products:
+                total += exact_product(product, vectors, work)
             reduction.place(result, block, sums.add_to(total, config))
 
         return compute
@@ -95,11 +135,6 @@ def _simulate(reduction: Reduction, config: OpConfig, work: Schedule, seed: Seed
     else:
         for_each(compute_groups, parts, device)
     return result
-
-
-def _largest_column(right: Tensor) -> int:
-    """Return the largest sum of magnitudes of a column: bounds sums far more closely than the largest code does."""
-    return int(right.abs().sum(dim=-2, dtype=torch.float64).max()) if right.numel() else 0
 
 
 def exact_sums(reduction: Reduction, config: OpConfig, *, working_bytes: int = WORKING_BYTES) -> Tensor:
@@ -125,7 +160,7 @@ def _whole_products(reduction: Reduction, work: Schedule) -> list[tuple[ExactPar
     for part in work.exact:
         stored = partial_codes(reduction.stored, work.stored, part.stored)
         largest = partial_largest(work.streamed, part.streamed)
-        if not can_convolve(stored.device, largest * _largest_column(stored)):
+        if not can_convolve(stored.device, largest * largest_column(stored)):
             return []
         pairs.append((part, stored))
     return pairs
@@ -157,23 +192,20 @@ def _read_tiles(
     columns: TileColumns,
     work: Schedule,
     config: OpConfig,
-    outputs: OutputCounters | None,
-    seed: Seed,
+    noisy: Callable[[Sequence[int]], ConvertNoisy] | None,
     sums: _Sums,
 ) -> None:
     integers = vectors.to(torch.int32)
     for tile in range(-(-vectors.shape[-1] // config.step)):
         rows = integers[..., tile * config.step : (tile + 1) * config.step]
-        words: Mapping[int, Tensor] = {}
-        if outputs is not None:
-            words = read_words(outputs, list(_reads_of(work, config, tile)), seed.key(config.stream))
+        of_tile = noisy(list(_reads_of(work, config, tile))) if noisy else None
         for part in work.parts:
             plane = extract(rows, work.streamed[part.streamed])
-            draws = words if part.analog else {}
-            silent = not draws and reads_nothing_as_zero(config.read, full_scale(config, work.streamed[part.streamed]))
+            draw = of_tile if part.analog else None
+            silent = not draw and reads_nothing_as_zero(config.read, part_scale(config, work, part))
             if silent and not bool(plane.any()):
                 continue  # Nothing conducts: code 0.
-            _read_part(plane, tile, part, matrices, columns, work, config, draws, sums)
+            _read_part(plane, tile, part, matrices, columns, work, config, draw, sums)
 
 
 def _read_part(
@@ -184,7 +216,7 @@ def _read_part(
     columns: TileColumns,
     work: Schedule,
     config: OpConfig,
-    words: Mapping[int, Tensor],
+    draw: ConvertNoisy | None,
     sums: _Sums,
 ) -> None:
     streamed = work.streamed[part.streamed]
@@ -194,16 +226,19 @@ def _read_part(
         # Float64 on a grid of 2**-20: exact, so that the order of the sum does not matter.
         macs = torch.matmul(plane.to(torch.float64), matrix)
     else:
-        macs = integer_matmul(plane, matrix, streamed.largest * work.stored[0].largest)
+        macs = integer_matmul(plane, matrix, streamed.largest * work.stored[part.stored[0]].largest)
     macs = macs.view(*macs.shape[:2], len(part.stored), -1)
-    full = full_scale(config, streamed)
-    reads = part.reads if words else 1
+    full = part_scale(config, work, part)
+    reads = part.reads if draw else 1
     averaged = reads if config.plan.vote == "mean" else 1
     for position, i in enumerate(part.stored):
         mac = macs[:, :, position]
         numbers = [_read_number(config, tile, i, part.streamed, again) for again in range(reads)]
         column = columns(tile, i) if part.analog else None
-        outcomes = [convert(mac, config.read, full, words.get(number), column) for number in numbers]
+        outcomes = [
+            draw(mac, full, number, column) if draw else convert(mac, config.read, full, None, column)
+            for number in numbers
+        ]
         place = work.stored[i].place * streamed.place
         sums.add((full, averaged), vote(outcomes, config.plan.vote), place)
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asim_fx.encoding import CellLayout, WeightEncoding
 from asim_fx.ir import BatchLayout
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.conv import conv_reduction
+from asim_fx.ops.die import on_die
 from asim_fx.ops.draws import Seed
 from asim_fx.ops.engines import plain
 from asim_fx.ops.engines.cpu import engine
@@ -21,6 +23,11 @@ from asim_fx.ops.linear import linear_reduction
 from asim_fx.ops.matmul import matmul_reduction
 from asim_fx.ops.reduction import Reduction
 from tests.ops.configs import make_config
+
+LAYOUTS = st.sampled_from(
+    [CellLayout(encoding, bits) for encoding in get_args(WeightEncoding) for bits in (1, 2, 3)] + [CellLayout()] * 6
+)
+"""Encodings of the stored operand; for half of the operations ASiM's own."""
 
 
 @st.composite
@@ -44,11 +51,13 @@ def reads(draw: st.DrawFn) -> dict[str, Any]:
         "votes": draw(st.sampled_from([(0, 1, "mode")] + [(hybrid + 2, 3, how) for how in ("mode", "median", "mean")])),
         "digital_cycles": draw(st.sampled_from(["exact", "adc"])),
         "compression_per_mac": compression,
+        "stored": draw(LAYOUTS),
         **noise,
     }
 
 
 def agree(reduction: Reduction, config: OpConfig, seed: Seed) -> None:
+    reduction, config = on_die(reduction, config, seed)
     assert torch.equal(engine.simulate(reduction, config, seed), plain.simulate(reduction, config, seed))
 
 
@@ -130,6 +139,11 @@ def test_neither_threads_nor_blocks_change_a_bit(threads: int, working: int, mon
     [
         ({"adc_bits": 4, "cell_variation_percent": 5.0}, "vary"),
         ({"adc_bits": None, "random_percent_fs": 1.0}, "ideal"),
+        ({"adc_bits": 4, "stored": CellLayout("differential", 1, "analog")}, "differential.subtract: analog"),
+        (
+            {"adc_bits": 4, "weight_bits": 10, "stored": CellLayout("differential")},
+            "both parts of differential weights",
+        ),
         ({"adc_bits": 8, "random_percent_fs": 9.0}, "too wide"),
         ({"adc_bits": 12, "random_percent_fs": 0.01}, "too many"),
     ],

@@ -54,12 +54,18 @@ def _instruction(build: Callable[[Any, Any], Any], operands: int) -> Any:
     return intrinsic(of_one if operands == 1 else of_two)
 
 
+def _leading_zeros(builder: Any, words: Any) -> Any:
+    return builder.ctlz(words[0], ir.Constant(ir.IntType(1), 0))
+
+
 def _population_count(builder: Any, words: Any) -> Any:
     return builder.call(builder.module.declare_intrinsic("llvm.ctpop", [ir.IntType(32)]), words)
 
 
 ones_in = _instruction(_population_count, 1)
 """How many bits of a uint32 are set: one instruction where the machine has it."""
+leading_zeros = _instruction(_leading_zeros, 1)
+"""How many bits of a uint32 are clear above the highest that is set; 32 of 0."""
 left = _instruction(lambda builder, operands: builder.shl(*operands), 2)
 """Shift a uint32 left by less than 32."""
 right = _instruction(lambda builder, operands: builder.lshr(*operands), 2)

@@ -10,9 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from asim_fx.ops.cells import word_bits
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.draws import Seed
 from asim_fx.ops.engines import plain
+from asim_fx.ops.engines.cpu.noise import draw_compiled
 from asim_fx.ops.engines.cpu.packing import gathered, packed
 from asim_fx.ops.engines.cpu.plan import Plan, not_covered, plan_of
 from asim_fx.ops.engines.cpu.reading import LANES, MEAN, MEDIAN, MODE, read_lanes
@@ -44,7 +46,7 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed) -> Tensor:
         UsageError: the fields of the configuration contradict each other.
     """
     if not_covered(config):
-        return plain.simulate(reduction, config, seed)
+        return plain.simulate(reduction, config, seed, noisy_reads=draw_compiled)
     result = plain.exact_sums(replace(reduction, streamed=partial(_vectors, reduction)), config)
     if not schedule(config).parts or reduction.numel == 0 or reduction.length == 0:
         return result
@@ -54,8 +56,9 @@ def simulate(reduction: Reduction, config: OpConfig, seed: Seed) -> Tensor:
     rows = reduction.stored.transpose(1, 2).contiguous()
     starts = np.arange(reduction.groups * reduction.outputs, dtype=np.int64) * reduction.length
     offsets = np.arange(reduction.length, dtype=np.int64)
-    shape = (reduction.groups, reduction.outputs, tiles, config.weight.bits, -1)
-    stored = packed(rows.view(-1).numpy(), starts, offsets, config.step, config.weight.bits).reshape(shape)
+    bits = word_bits(config)
+    shape = (reduction.groups, reduction.outputs, tiles, bits, -1)
+    stored = packed(rows.view(-1).numpy(), starts, offsets, config.step, bits).reshape(shape)
     key = np.array(seed.key(config.stream), np.uint32)
     layout = config.layout
     batch = reduction.numel // layout.elements if layout else 1
@@ -153,7 +156,9 @@ def _arrays(plan: Plan, *, streamed_lanes: bool) -> _Arrays:
     for cell in plan.cells:
         first = len(terms)
         for shift, bit in enumerate(cell.streamed):
-            terms.append((bit, cell.stored, shift) if streamed_lanes else (cell.stored, bit, shift))
+            for more, held in enumerate(cell.stored):
+                lane, other = (bit, held) if streamed_lanes else (held, bit)
+                terms.append((lane, other, shift + more))
         cells.append((first, len(terms), cell.place, cell.sum, cell.first_read, cell.reads, cell.table))
     starts = np.cumsum([0] + [max(len(table.entries), len(table.low_cuts)) for table in plan.tables])
     entries = np.zeros(starts[-1], np.uint32)

@@ -9,19 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asim_fx.nonidealities.reads import has_real_cells, needs_columns
+from asim_fx.ops.cells import word_bits
 from asim_fx.ops.codes import top_code
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.engines.cpu.tables import ReadTable, read_table
-from asim_fx.ops.schedule import ReadPart, Schedule, full_scale, schedule
+from asim_fx.ops.planes import Plane
+from asim_fx.ops.schedule import ReadPart, Schedule, part_scale, schedule
 
 _LARGEST_SUM = 2**31
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of the bit plan that is read: stored bit times a run of streamed bits."""
+    """One cell of the bit plan that is read: a run of stored bits times a run of streamed bits."""
 
-    stored: int
+    stored: tuple[int, ...]
     streamed: tuple[int, ...]
     place: int
     sum: int
@@ -59,15 +61,19 @@ def not_covered(config: OpConfig) -> str:
         return "converters differ"
     if read.parallel:
         return "weights: parallel"
+    if read.subtracted:
+        return "differential.subtract: analog"
     if read.adc_bits is None:
         return "the converter is ideal"
     if max(config.input.bits, config.weight.bits) > 16:
         return "codes of more than 16 bits"
+    if word_bits(config) > 16:
+        return "both parts of differential weights are more than 16 bits"
     if config.step > read.rows:
         return "a row tile is longer than the array"
     for part in work.parts:
         noisy = work.noisy and part.analog
-        if read_table(read, full_scale(config, work.streamed[part.streamed]), noisy=noisy) is None:
+        if read_table(read, part_scale(config, work, part), noisy=noisy) is None:
             return "noise is too wide or codes are too many for a table" if noisy else "MAC values are too many"
     largest = sum(_place(work, part, i) * part.reads for part in work.parts for i in part.stored)
     return "" if largest * top_code(read) < _LARGEST_SUM else "sums of one row tile need more than 32 bits"
@@ -84,7 +90,7 @@ def plan_of(config: OpConfig) -> Plan:
     for part in work.parts:
         plane = work.streamed[part.streamed]
         noisy = work.noisy and part.analog
-        kind = full_scale(config, plane), noisy
+        kind = part_scale(config, work, part), noisy
         if kind not in numbers:
             table = read_table(config.read, kind[0], noisy=noisy)
             assert table is not None
@@ -93,8 +99,8 @@ def plan_of(config: OpConfig) -> Plan:
         for i in part.stored:
             cells.append(
                 Cell(
-                    stored=i,
-                    streamed=tuple(range(plane.first, plane.first + plane.width)),
+                    stored=_bits(work.stored[i]),
+                    streamed=_bits(plane),
                     place=work.stored[i].place * plane.place,
                     sum=keys.index(_key(config, work, part)),
                     first_read=(i * config.plan.input_planes + part.streamed) * config.plan.max_reads,
@@ -111,7 +117,11 @@ def plan_of(config: OpConfig) -> Plan:
 def _key(config: OpConfig, work: Schedule, part: ReadPart) -> tuple[int, int]:
     """Return what codes must share to be added up: full scale and votes averaged."""
     averaged = part.reads if work.noisy and part.analog and config.plan.vote == "mean" else 1
-    return full_scale(config, work.streamed[part.streamed]), averaged
+    return part_scale(config, work, part), averaged
+
+
+def _bits(plane: Plane) -> tuple[int, ...]:
+    return tuple(range(plane.first, plane.first + plane.width))
 
 
 def _place(work: Schedule, part: ReadPart, i: int) -> int:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from asim_fx.nonidealities.reads import has_real_cells, needs_columns
+from asim_fx.ops.cells import word_bits
 from asim_fx.ops.codes import top_code
 from asim_fx.ops.config import OpConfig, ReadEffects
 from asim_fx.ops.engines.cpu.tables import ReadTable, read_table
-from asim_fx.ops.schedule import ReadPart, Schedule, full_scale, schedule
+from asim_fx.ops.schedule import ReadPart, Schedule, part_scale, schedule
 
 WIDEST_PLANE = 7
-"""Bits of a streamed plane: its values are signed bytes to the tensor cores."""
+"""Bits of a plane: its values are signed bytes to the tensor cores."""
 MOST_COMPARED = 9
 """Reads of a cell that are all in registers where they are compared with one another (mode and median)."""
 _INT32 = 2**31
@@ -89,19 +90,25 @@ def not_covered(config: OpConfig) -> str:
         return "converters differ"
     if read.parallel:
         return "weights: parallel"
+    if read.subtracted:
+        return "differential.subtract: analog"
     if read.adc_bits is None:
         return "the converter is ideal"
     if max(config.input.bits, config.weight.bits) > 16:
         return "codes of more than 16 bits"
+    if word_bits(config) > 16:
+        return "both parts of differential weights are more than 16 bits"
     if config.step > read.rows:
         return "a row tile is longer than the array"
     if max(work.streamed[part.streamed].width for part in work.parts) > WIDEST_PLANE:
         return f"input_encoding of more than {WIDEST_PLANE} bits"
+    if max(work.stored[i].width for part in work.parts for i in part.stored) > WIDEST_PLANE:
+        return f"cell_bits of more than {WIDEST_PLANE}"
     for part in work.parts:
         noisy = _draws(work, part)
         if noisy and config.plan.vote != "mean" and part.reads > MOST_COMPARED:
             return f"vote: {config.plan.vote} of more than {MOST_COMPARED} samples"
-        if read_table(read, full_scale(config, work.streamed[part.streamed]), noisy=noisy) is None:
+        if read_table(read, part_scale(config, work, part), noisy=noisy) is None:
             return "noise is too wide or codes are too many for a table" if noisy else "MAC values are too many"
     return ""
 
@@ -113,7 +120,7 @@ def plan_of(config: OpConfig) -> Plan:
     alike: dict[tuple[int, int, bool], list[ReadPart]] = {}
     for part in work.parts:
         noisy = _draws(work, part)
-        full = full_scale(config, work.streamed[part.streamed])
+        full = part_scale(config, work, part)
         alike.setdefault((full, part.reads if noisy else 1, noisy), []).append(part)
     keys = sorted({_key(config, *kind) for kind in alike})
     passes = []
