@@ -5,6 +5,8 @@
     measured-N.csv      the measured files that it names, if any
     model.safetensors   the weights of the converted graph
     program.pt2         the model itself, for one that came from such a file; without the pickles of the original
+    calibration.json    what was calibrated, if anything: scales, converter windows, and what they clip
+    probe.json          how faithful each site is, if asim-simulate --probe measured it; later than the hashes
     report.json         the mapping, site by site, with where each setting came from
     report.html         the same for people
 
@@ -28,6 +30,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from asim_fx.artifact_files import (
+    CALIBRATION,
     FORMAT,
     MANIFEST,
     PAGE,
@@ -40,6 +43,7 @@ from asim_fx.artifact_files import (
     read_manifest,
     sha256,
 )
+from asim_fx.calibration import restore
 from asim_fx.capture import InputSignature, module_of
 from asim_fx.conversion import convert, versions
 from asim_fx.converted import ConvertedModel
@@ -50,6 +54,7 @@ from asim_fx.models import ModelSource
 from asim_fx.models.exported import file_hash
 from asim_fx.models.pt2 import clean_archive
 from asim_fx.models.pt2.words import check_structure
+from asim_fx.report import calibrated
 from asim_fx.report.files import render
 from asim_fx.spec import HardwareSpec, load_spec, parse_spec
 from asim_fx.spec.document import complete_document, to_yaml
@@ -137,6 +142,8 @@ def load(directory: str | os.PathLike[str], model: nn.Module | ExportedProgram |
         if model is not None:
             _refuse_other_model(folder, original, error)
         raise
+    if CALIBRATION in manifest["files"]:
+        restore(converted, calibrated.from_json((folder / CALIBRATION).read_bytes()))
     if fingerprint(converted.graph_modules) != expected:
         if model is not None:
             _refuse_other_model(folder, original)
@@ -159,6 +166,8 @@ def _write(converted: ConvertedModel, folder: Path) -> None:
         (folder / name).write_bytes(recipe.spec.files[path].text.encode("utf-8"))
     (folder / REPORT).write_text(render(converted.report, "json"), encoding="utf-8")
     (folder / PAGE).write_text(render(converted.report, "html"), encoding="utf-8")
+    if converted.calibration:
+        (folder / CALIBRATION).write_text(calibrated.to_json(converted.calibration), encoding="utf-8")
     save_file(_separate_tensors(converted.body), folder / WEIGHTS)
     source = _saved_source(recipe.source, folder)
     manifest = {

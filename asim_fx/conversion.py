@@ -19,6 +19,7 @@ from asim_fx.dataflow import join_dataflows, trace_dataflow
 from asim_fx.errors import PlanError, UsageError
 from asim_fx.ir import OpSite, SitePlan, Target, iter_plans
 from asim_fx.models import ModelSource
+from asim_fx.ops.config import OpConfig
 from asim_fx.ops.engines.choice import describe
 from asim_fx.ops.engines.cpu import plan as cpu_plan
 from asim_fx.ops.engines.cuda import plan as cuda_plan
@@ -167,8 +168,13 @@ def _engine(spec: HardwareSpec, parts: Sequence[PlannedPart]) -> str:
     if not_covered is None:
         return text
     plans = [plan for part in parts for _, plan in iter_plans(part.graph_module.graph) if plan.target is Target.ANALOG]
-    reasons = Counter(reason for plan in plans if (reason := not_covered(op_config(plan, spec))))
+    reasons = Counter(reason for plan in plans if (reason := not_covered(_readable(op_config(plan, spec)))))
     return "; ".join([text, *(f"torch for {count} sites: {reason}" for reason, count in reasons.items())])
+
+
+def _readable(config: OpConfig) -> OpConfig:
+    """Return a configuration with the full range in place of a window that is still to be calibrated."""
+    return config if config.read.window_known else replace(config, read=replace(config.read, window_known=True))
 
 
 def _assemble(planned: PlannedModel, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ConvertedModel:

@@ -46,8 +46,8 @@ class CimConvTranspose(CimModule):
         geometry = self.geometry
         stride, dilation = list(geometry.stride), list(geometry.dilation)
         padding = [before for before, _ in geometry.padding]
+        self._observe(x, weight)
         if self.in_float:
-            self._observe(self.input_scale, x, self.config.input, "input")
             convolve = _FLOAT_CONVS[len(stride)]
             return convolve(x, weight, bias, stride, padding, self.output_padding, self.groups, dilation)
         if self.as_proxy:
@@ -56,7 +56,7 @@ class CimConvTranspose(CimModule):
             y = convolve(streamed, stored, None, stride, padding, self.output_padding, self.groups, dilation)
             y = self._trimmed(y, rng)
             return y if bias is None else y + bias.view(-1, *[1] * len(stride))
-        y = torch.ops.asim.conv_transpose(
+        result: Tensor = torch.ops.asim.conv_transpose(
             x,
             weight,
             rng,
@@ -68,7 +68,7 @@ class CimConvTranspose(CimModule):
             self.output_padding,
             self.groups,
         )
-        return y if bias is None else y + bias.view(-1, *[1] * len(stride))
+        return result if bias is None else result + bias.view(-1, *[1] * len(stride))
 
     def extra_repr(self) -> str:
         """Return the configuration in one line."""

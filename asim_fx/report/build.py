@@ -191,7 +191,8 @@ def _flat(settings: SiteSettings, *, analog: bool) -> dict[str, Any]:
     name = tree.pop("macro_name")
     macro = tree.pop("macro")
     if not analog:
-        return {key: tree[key] for key in ("target", "weight_bits", "input_bits", "signed", "scale")}
+        digital = ("target", "weight_bits", "input_bits", "signed", "scale", "weight_scale")
+        return {**{key: tree[key] for key in digital}, **_leaves(tree["calibration"], "calibration.")}
     return {**_leaves(tree), "macro": name, **_leaves(macro, "macro.")}
 
 

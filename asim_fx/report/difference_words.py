@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from asim_fx.report.difference import Difference, FieldChange, SiteChange
+from asim_fx.report.difference import Difference, FieldChange, SiteChange, leaves
 from asim_fx.report.words import UNKNOWN, area, bit_plan, count, efficiency, quantity, share, shorten
 
 ARROW = "\N{RIGHTWARDS ARROW}"
@@ -154,5 +154,7 @@ def _relative(change: FieldChange) -> str:
 def _value(value: Any) -> str:
     if value is None:
         return "-"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{field} {_value(inner)}" for field, inner in leaves(value).items())
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     return shorten(text, _VALUE_WIDTH)

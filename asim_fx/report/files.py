@@ -28,6 +28,7 @@ CSV_COLUMNS = (
     "energy_j", "energy_low_j", "energy_high_j", "energy_column_j", "energy_adc_j", "energy_array_j",
     "energy_accumulation_j", "energy_digital_j", "energy_loading_j", "tops_per_w", "setup_energy_j", "latency_s",
     "latency_low_s", "latency_high_s", "arrays", "area_mm2", "adc_area_mm2", "cost_models", "columns_per_output",
+    "static_scale", "clipped", "stored_scale", "stored_clipped", "window_low_mac", "window_high_mac", "window_clipped",
     "macros", "copies", "passes", "round", "start_s", "end_s",
 )
 # fmt: on

@@ -71,6 +71,14 @@ class ReportRow:
         adc_area_mm2: area of their converters.
         cost_models: part of the energy, ``latency``, ``area``, ``adc_area`` or ``setup`` -> the model that made it and
             its band, or what is missing.
+        static_scale: calibrated scale of the streamed operand, the real value of its largest code; None where it has
+            none, or was not calibrated; so the next ones.
+        clipped: share of the streamed values met in calibration that it clips, 0..1.
+        stored_scale: calibrated scale of the stored operand, where that is an activation.
+        stored_clipped: share of the stored values that it clips.
+        window_low_mac: MAC value of a one-bit input plane at code 0, where the converter's window was calibrated.
+        window_high_mac: MAC value at the top code.
+        window_clipped: share of the MAC values met in calibration outside the window.
         settings: dotted field of the spec -> the value resolved for this site; empty where it stays float.
         provenance: dotted field -> where its value came from.
         notes: what else must be said (``patch split``, ``batch-dependent``).
@@ -129,6 +137,13 @@ class ReportRow:
     area_mm2: float | None = None
     adc_area_mm2: float | None = None
     cost_models: Mapping[str, str] = field(default_factory=dict)
+    static_scale: float | None = None
+    clipped: float | None = None
+    stored_scale: float | None = None
+    stored_clipped: float | None = None
+    window_low_mac: float | None = None
+    window_high_mac: float | None = None
+    window_clipped: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -22,6 +22,7 @@ from asim_fx.mapping.schedule import Pool, Round, Schedule, Slot
 from asim_fx.passlog import FoldedOp
 from asim_fx.report.build import build_report
 from asim_fx.report.dataflow import simplify
+from asim_fx.report.fidelity import FidelityReport, SiteFidelity
 from asim_fx.report.rows import MappingReport
 from asim_fx.report.schedule import schedule_totals
 from asim_fx.spec.macro_cost import MacroCost
@@ -309,3 +310,15 @@ def scheduled(report: MappingReport, rounds: int = 1, load_s: float = 2e-4) -> M
         buffer_at="layer1.0.add",
     )
     return replace(report, schedule=made, totals={**report.totals, **schedule_totals(made)})
+
+
+def probed(report: MappingReport) -> FidelityReport:
+    """Return ratios for every site on the chip: exact products in digital logic, and less and less along the way."""
+    sites = []
+    for place, row in enumerate(row for row in report.rows if row.target != "float"):
+        csnr = math.inf if row.target == "integer" else 20.0 + 7 * place % 11
+        both = min(40.0, csnr) - 0.5
+        sites.append(
+            SiteFidelity(row.name, row.kind, row.target, 40.0, csnr, both, 38.0, csnr, both - 0.1 * place, 1000)
+        )
+    return FidelityReport(report.model, report.spec, "digits, validation", 64, (0, 1), tuple(sites))

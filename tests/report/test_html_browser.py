@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from asim_fx.report.html import to_html
-from tests.report.synthetic import resnet_like, scheduled, vit_like
+from tests.report.synthetic import probed, resnet_like, scheduled, vit_like
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="NOTICE: selenium is missing; the page was not opened")
 
@@ -146,7 +146,8 @@ def drawings(tmp_path_factory):
     models = {**row.cost_models, "adc": "unknown: needs `cost.node_nm`"}
     odd = replace(row, energy_parts_j={**row.energy_parts_j, "adc": None}, energy_low_j=None, cost_models=models)
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(to_html(replace(report, rows=(report.rows[0], odd, *report.rows[2:]))), encoding="utf-8")
+    whole = replace(report, rows=(report.rows[0], odd, *report.rows[2:]))
+    path.write_text(to_html(whole, probed(report)), encoding="utf-8")
     return path
 
 
@@ -175,6 +176,7 @@ VIEWS = {
     "slots": (".gantt rect:not(.slot-load)", 52),
     "loading": (".gantt rect.slot-load", 3),
     "utilisation": (".gantt .curve", 1),
+    "fidelity": (".gantt circle", 4 * 53),
     "dataflow": (".canvas a", 54),
 }
 
@@ -243,6 +245,8 @@ SHAPES = tuple(
         ".stack .part-accumulation",
         "symbol rect.analog",
         "symbol rect.voted",
+        "circle.snr-both",
+        "circle.snr-so-far",
     )
 )
 

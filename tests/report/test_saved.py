@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
-from asim_fx.artifact_files import MANIFEST, REPORT, SPEC, WEIGHTS, sha256
+from asim_fx.artifact_files import MANIFEST, PROBE, REPORT, SPEC, WEIGHTS, sha256
 from asim_fx.errors import ArtifactError
+from asim_fx.report.fidelity import FidelityReport, SiteFidelity
+from asim_fx.report.fidelity import to_json as probe_json
 from asim_fx.report.saved import read_saved
 from asim_fx.report.serial import to_json
 from tests.report.synthetic import resnet_like
@@ -48,6 +51,17 @@ def test_a_file_of_json_has_a_report_alone(artifact):
 def test_a_file_that_was_changed_is_refused(artifact, name):
     (artifact / name).write_text("{}")
     with pytest.raises(ArtifactError, match="was changed since"):
+        read_saved(artifact)
+
+
+def test_what_a_probe_measured_is_read_where_it_is(artifact):
+    assert read_saved(artifact).fidelity is None
+    site = SiteFidelity("fc", "linear", "analog", 40.0, 20.0, 19.9, 38.0, math.inf, None, 100)
+    probe = FidelityReport("m", "s", "digits", 64, (0,), (site,))
+    (artifact / PROBE).write_text(probe_json(probe))
+    assert read_saved(artifact).fidelity == probe
+    (artifact / PROBE).write_text("{}")
+    with pytest.raises(ArtifactError, match="not a report of asim-simulate --probe"):
         read_saved(artifact)
 
 

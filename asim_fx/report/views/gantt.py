@@ -90,14 +90,15 @@ def _grid(end: float, height: float) -> list[Element]:
 def _bar(slot: Slot, end: float, top: float, *, on_path: bool, alone: bool) -> list[Element]:
     start, stop = slot.start_s or 0.0, slot.end_s or 0.0
     width = max(stop - start, end / _LEAST_WIDTH)
+    beside = not (alone or on_path)  # below what it works beside, in a line that several calls share
     bar = element(
         "rect",
         element("title", _in_words(slot, on_path=on_path)),
         class_="slot-critical" if on_path else "slot-slack",
         x=_percent(min(start, end - width), end),
-        y=top + 3,
+        y=top + (12 if beside else 3),
         width=_percent(width, end),
-        height=_LANE - 6,
+        height=4 if beside else _LANE - 10 if not alone else _LANE - 6,
     )
     more = [f"{slot.copies} copies"] if slot.copies > 1 else []
     more += [f"filled {slot.passes} times"] if slot.passes > 1 else []
