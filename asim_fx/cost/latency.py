@@ -65,7 +65,8 @@ def _both_models(reads: Figure, writes: Figure) -> str:
 
 def columns_per_converter(macro: Macro) -> int:
     """Return how many columns share one converter: two at least, where it takes their difference."""
-    return max(macro.cost.columns_per_adc, 2 if macro.layout.subtracts else 1)
+    stated = macro.cost.columns_per_adc
+    return max(macro.adc.columns_per_adc if stated == "adc" else stated, 2 if macro.layout.subtracts else 1)
 
 
 def rows_per_converter(plan: SitePlan) -> int:

@@ -82,7 +82,7 @@ def _macro_conflicts(settings: SiteSettings) -> Iterator[Conflict]:
                 )
     if macro.weights == "parallel":
         yield from _parallel_conflicts(settings)
-    if macro.cost.columns_per_adc > macro.columns:
+    if macro.cost.columns_per_adc != "adc" and macro.cost.columns_per_adc > macro.columns:
         yield Conflict(
             ("macro.cost.columns_per_adc", "macro.columns"),
             f"`cost.columns_per_adc: {macro.cost.columns_per_adc}` is more than the `columns: {macro.columns}` there "

@@ -12,9 +12,7 @@ from tests.mapping.workloads import KIND, layer, size_of, span, with_count, work
 
 
 def busiest(workload: Workload, copies) -> float:
-    return max(
-        busy_time(workload, mine, held) for mine, held in zip(calls_of_layers(workload), copies, strict=True)
-    )
+    return max(busy_time(workload, mine, held) for mine, held in zip(calls_of_layers(workload), copies, strict=True))
 
 
 def macros(workload: Workload, copies) -> int:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,8 +29,8 @@ def test_every_tile_has_a_place_of_its_own(k, n, groups, packing, weight_bits):
         if len(together) > 1:  # neither a row nor a column is shared, so no column adds up what is not its own
             rows = sorted((tile.first_row, tile.first_row + k) for tile in together)
             sides = sorted((tile.first_column, tile.first_column + columns) for tile in together)
-            assert all(a[1] <= b[0] for a, b in zip(rows, rows[1:], strict=False))
-            assert all(a[1] <= b[0] for a, b in zip(sides, sides[1:], strict=False))
+            assert all(a[1] <= b[0] for a, b in itertools.pairwise(rows))
+            assert all(a[1] <= b[0] for a, b in itertools.pairwise(sides))
             assert rows[-1][1] <= 256
             assert sides[-1][1] <= 256
 

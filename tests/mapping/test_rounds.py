@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from asim_fx.mapping.rounds import cut_rounds
 from asim_fx.mapping.timing import time_calls
-from asim_fx.mapping.workload import Workload
-from tests.mapping.workloads import size_of, with_count, workloads
+from asim_fx.mapping.workload import Call, Workload
+from tests.mapping.workloads import KIND, layer, size_of, span, with_count, workloads
 
 
 def layers_of(workload: Workload, calls: range) -> set[int]:
@@ -47,8 +47,6 @@ def test_no_other_cut_is_faster(workload, data):
 
 
 def test_a_layer_that_exceeds_the_chip_has_a_round_of_its_own():
-    from asim_fx.mapping.workload import Call
-    from tests.mapping.workloads import KIND, layer, span
 
     layers = (layer(0, 1), layer(1, 7, write=10), layer(2, 1))
     calls = tuple(Call(f"c{one}", one, 2, span(3), (one - 1,) if one else ()) for one in range(3))

@@ -44,9 +44,7 @@ def test_branches_work_at_the_same_time():
         Call("short", 2, 1, span(2), (0,)),
         Call("head", 3, 1, span(1), (1, 2)),
     )
-    timing = time_calls(
-        Workload(tuple(map(layer, range(4))), calls, {KIND: None}), [range(4)], [1] * 4, reload=False
-    )
+    timing = time_calls(Workload(tuple(map(layer, range(4))), calls, {KIND: None}), [range(4)], [1] * 4, reload=False)
     assert timing.starts == (0, 1, 1, 6)
     assert (timing.latency_s, timing.critical) == (7, (0, 1, 3))
 
