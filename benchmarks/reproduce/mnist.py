@@ -91,7 +91,7 @@ def prepare(images: np.ndarray) -> Tensor:
 
 
 def with_noise(model: nn.Module, percent: float) -> nn.Module:
-    """Return a copy with ASiM's layers in training mode at 8 bits; the first convolution is digital, and has no noise."""
+    """Return a copy with ASiM's layers in training mode at 8 bits; the digital first convolution has no noise."""
     noisy = copy.deepcopy(model)
     for name, layer in list(noisy.named_modules()):
         trim = 0.0 if name == "conv1" else percent
