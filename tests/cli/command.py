@@ -16,6 +16,9 @@ ENTRIES: dict[str, Callable[[], None]] = {
     "asim-import": main.run_import,
     "asim-simulate": main.run_simulate,
     "asim-spec": main.run_spec,
+    "asim-report": main.run_report,
+    "asim-sweep": main.run_sweep,
+    "asim-train": main.run_train,
 }
 
 
