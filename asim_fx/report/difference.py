@@ -20,8 +20,8 @@ _FIGURES = (
     "area_mm2", "adc_area_mm2",
 )  # fmt: skip
 _SCHEDULED = (
-    "latency_s", "interval_s", "images_per_s", "energy_j_per_image", "tops_per_w", "reloads", "activation_loads",
-    "macros_used", "mean_utilisation", "pipelined_utilisation", "buffer_bytes",
+    "interval_s", "images_per_s", "energy_j_per_image", "reloads", "activation_loads", "macros_used",
+    "mean_utilisation", "pipelined_utilisation", "buffer_bytes",
 )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ class Difference:
         b: the second one.
         spec: fields of the spec that differ; where one of the two has no spec, settings of the sites.
         spec_known: whether ``spec`` compares the specs themselves.
-        totals: every total, equal ones too; those of the schedule begin with ``schedule.``.
+        totals: every total, equal ones too.
         sites: those that differ, in the order of the first mapping.
         same_sites: how many do not differ.
         only_a: names of the sites that only the first has.
@@ -127,8 +127,8 @@ def compare(a: SavedReport, b: SavedReport) -> Difference:
 def _totals(report: MappingReport) -> dict[str, Any]:
     """Return the totals, with what the schedule adds where there is one."""
     made = report.schedule
-    scheduled = {f"schedule.{name}": getattr(made, name) for name in _SCHEDULED} if made.slots else {}
-    return {**report.totals, **scheduled}
+    scheduled = {name: getattr(made, name) for name in _SCHEDULED} if made.slots else {}
+    return {**scheduled, **report.totals}
 
 
 def _values(row: ReportRow, names: Iterable[str]) -> dict[str, Any]:

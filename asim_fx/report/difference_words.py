@@ -29,12 +29,11 @@ _SHOWN_TOTALS = {
     "arrays": "arrays",
     "area_mm2": "area",
     "setup_energy_j": "writing weights, once",
-    "schedule.latency_s": "latency as scheduled",
-    "schedule.images_per_s": "images per second",
-    "schedule.macros_used": "macros used",
-    "schedule.reloads": "macros reloaded an image",
-    "schedule.energy_j_per_image": "energy with reloading",
-    "schedule.pipelined_utilisation": "macros at work",
+    "images_per_s": "images per second",
+    "macros_used": "macros used",
+    "reloads": "macros reloaded an image",
+    "energy_j_per_image": "energy with reloading",
+    "pipelined_utilisation": "macros at work",
 }
 _TITLES = {
     "k": "K",
