@@ -54,6 +54,7 @@ class CimConv(CimModule):
             self._observe(self.input_scale, x, self.config.input, "input")
             padded = pad_spatial(x, padding)
             return _FLOAT_CONVS[len(stride)](padded, weight, bias, stride, 0, dilation, groups)
+        y: Tensor
         if self.as_proxy:
             padded = pad_spatial(self._rounded(x, "input", self._scale(clip)), padding)
             stored = self._rounded(weight, "weight")

@@ -50,6 +50,7 @@ class CimConvTranspose(CimModule):
             self._observe(self.input_scale, x, self.config.input, "input")
             convolve = _FLOAT_CONVS[len(stride)]
             return convolve(x, weight, bias, stride, padding, self.output_padding, self.groups, dilation)
+        y: Tensor
         if self.as_proxy:
             streamed, stored = self._rounded(x, "input", self._scale(clip)), self._rounded(weight, "weight")
             convolve = _FLOAT_CONVS[len(stride)]

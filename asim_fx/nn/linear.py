@@ -23,6 +23,7 @@ class CimLinear(CimModule):
         if self.in_float:
             self._observe(self.input_scale, x, self.config.input, "input")
             return F.linear(x, weight, bias)
+        y: Tensor
         if self.as_proxy:
             streamed, stored = self._rounded(x, "input", self._scale(clip)), self._rounded(weight, "weight")
             y = self._trimmed(F.linear(streamed, stored), rng)

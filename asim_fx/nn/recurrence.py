@@ -40,6 +40,7 @@ class CimRecurrence(CimModule):
             if self.in_float:
                 self._observe(self.input_scale, value, self.config.input, "input")
                 return F.linear(value, weight, bias)
+            y: Tensor
             if self.as_proxy:
                 rounded = self._rounded(value, "input", self.input_scale)
                 y = self._trimmed(F.linear(rounded, self._rounded(weight, "weight")), rng, step)
