@@ -57,8 +57,29 @@ class CellLayout:
         """Whether one conversion takes the difference of two columns, so that MAC values have a sign."""
         return self.differential and self.subtract == "analog"
 
+    @property
+    def in_words(self) -> str:
+        """How weights are stored, for people: ``differential (analog subtraction), 2 bits to a cell``."""
+        subtracted = f" ({self.subtract} subtraction)" if self.differential else ""
+        return f"{self.encoding}{subtracted}, {self.cell_bits} bit{'s' * (self.cell_bits > 1)} to a cell"
+
 
 def columns_per_output(plan: SitePlan) -> int:
     """Return the physical columns that one output of a site takes on its macro."""
     settings = plan.settings
     return settings.macro.layout.columns(settings.weight_bits, signed=plan.weight_signed)
+
+
+def digit_widths(plan: SitePlan) -> tuple[int, ...]:
+    """Return the bits of the weight that each row of a site's bit plan takes."""
+    settings = plan.settings
+    if settings.macro.weights == "parallel":
+        return (settings.weight_bits,)
+    widths = settings.macro.layout.widths(settings.weight_bits, signed=plan.weight_signed)
+    apart = 1 if plan.bits is None else plan.bits.rows_per_digit
+    return tuple(width for width in widths for _ in range(apart))
+
+
+def subtracts_input_sum(plan: SitePlan) -> bool:
+    """Return whether a site takes half the range of its weights away again, times the sum of its inputs."""
+    return plan.settings.macro.layout.encoding == "offset" and plan.weight_signed

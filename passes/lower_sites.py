@@ -13,9 +13,9 @@ from asim_fx.encoding import CellLayout
 from asim_fx.graph.edit import fetch, has_path, packet_of
 from asim_fx.graph.recurrence import RECURRENCE
 from asim_fx.ir import OpKind, OpSite, SitePlan, Target, iter_plans
-from asim_fx.nn import CimConv, CimConvTranspose, CimLinear, CimMatmul, CimModule, CimRecurrence
+from asim_fx.nn import Choosing, CimConv, CimConvTranspose, CimLinear, CimMatmul, CimModule, CimRecurrence
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
-from asim_fx.passes.check_support import follows_samples
+from asim_fx.passes.check_support import follows_samples, has_channels
 from asim_fx.passes.read_effects import read_effects
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 from asim_fx.spec import HardwareSpec
@@ -43,6 +43,7 @@ def lower_sites(graph_module: GraphModule, context: PassContext) -> bool:
     for node, plan in plans:
         target = _module_name(graph_module, plan, context.prefix)
         module = _module(node, plan, context.spec)
+        module.choosing = _choosing(plan)
         if plan.site.input_clip:
             module.input_scale = None  # the bound is the scale, and is never calibrated
         graph_module.add_submodule(target, module)
@@ -62,6 +63,12 @@ def _module_name(graph_module: GraphModule, plan: SitePlan, prefix: str) -> str:
         return f"cim{call}"
     is_tensor = has_path(graph_module, name) and not isinstance(fetch(graph_module, name), nn.Module)
     return f"{name}{'_' if is_tensor else '.'}cim{call}"
+
+
+def _choosing(plan: SitePlan) -> Choosing:
+    scale, adc = plan.settings.calibration, plan.settings.macro.adc
+    window = adc.window.method if plan.target is Target.ANALOG and adc.range == "calibrated" else None
+    return Choosing(scale.method, scale.percentile, window, adc.window.percentile)
 
 
 def _module(node: Node, plan: SitePlan, spec: HardwareSpec) -> CimModule:
@@ -115,10 +122,12 @@ def op_config(plan: SitePlan, spec: HardwareSpec) -> OpConfig:
     scale: Literal["tensor", "sample", "static"] = "static" if site.input_clip else _scale(plan)
     if scale == "static":
         # Only CimMatmul has a calibrated scale for its stored operand.
-        weight_scale: Literal["tensor", "sample", "static"] = "static" if _is_matmul(site) else "tensor"
+        weight_scale: Literal["tensor", "sample", "channel", "static"] = "static" if _is_matmul(site) else "tensor"
     else:
         # A weight is one tensor whatever the batch.
         weight_scale = "tensor" if site.static_weight else scale
+    if settings.weight_scale == "channel" and has_channels(site):
+        weight_scale = "channel"
     if plan.tiles is None:
         step, read = site.k, ReadEffects(rows=site.k)
     else:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from torch.fx import GraphModule
 
-from asim_fx.encoding import columns_per_output
-from asim_fx.ir import OpSite, Target, TileGrid, annotate, iter_plans, row_step
+from asim_fx.encoding import CellLayout, columns_per_output
+from asim_fx.ir import OpSite, SitePlan, Target, TileGrid, annotate, iter_plans, row_step
 from asim_fx.phases import Phase, transposed_phases
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 
@@ -30,7 +30,7 @@ def tile_arrays(graph_module: GraphModule, context: PassContext) -> bool:
             output_columns=columns_per_output(plan),
             together=2 if macro.layout.subtracts else 1,
         )
-        notes = plan.notes + _notes(plan.site, tiles)
+        notes = plan.notes + _notes(plan.site, tiles) + _cell_notes(plan)
         annotate(node, plan=replace(plan, tiles=tiles, notes=notes))
     return False
 
@@ -67,6 +67,13 @@ def tile(site: OpSite, *, rows: int, columns: int, output_columns: int, together
         patch_split=max(taps) > rows,
         row_reads=sum(phase.positions * stack for phase, stack in zip(phases, stacks, strict=True)) if phases else None,
     )
+
+
+def _cell_notes(plan: SitePlan) -> tuple[str, ...]:
+    layout = plan.settings.macro.layout
+    if layout == CellLayout():
+        return ()
+    return (f"weights stored as {layout.in_words}: {columns_per_output(plan)} columns for each output",)
 
 
 def _phases(site: OpSite) -> tuple[Phase, ...]:

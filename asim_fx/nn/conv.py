@@ -50,19 +50,20 @@ class CimConv(CimModule):
         groups = x.shape[1] // weight.shape[1] if self.computed_weight else self.groups
         stride, dilation = list(geometry.stride), list(geometry.dilation)
         padding = [side for pair in geometry.padding for side in pair]
+        self._observe(x, weight)
         if self.in_float:
-            self._observe(self.input_scale, x, self.config.input, "input")
             padded = pad_spatial(x, padding)
             return _FLOAT_CONVS[len(stride)](padded, weight, bias, stride, 0, dilation, groups)
-        y: Tensor
         if self.as_proxy:
             padded = pad_spatial(self._rounded(x, "input", self._scale(clip)), padding)
             stored = self._rounded(weight, "weight")
             y = _FLOAT_CONVS[len(stride)](padded, stored, None, stride, 0, dilation, groups)
             y = self._trimmed(y, rng)
             return y if bias is None else y + bias.view(-1, *[1] * len(stride))
-        y = torch.ops.asim.conv(x, weight, rng, self._scale(clip), self.config_text, stride, padding, dilation, groups)
-        return y if bias is None else y + bias.view(-1, *[1] * len(stride))
+        result: Tensor = torch.ops.asim.conv(
+            x, weight, rng, self._scale(clip), self.config_text, stride, padding, dilation, groups
+        )
+        return result if bias is None else result + bias.view(-1, *[1] * len(stride))
 
     def extra_repr(self) -> str:
         """Return the configuration in one line."""

@@ -20,13 +20,12 @@ class CimLinear(CimModule):
 
         ``clip`` is the learned bound of ``x``, 0-d, where it has one: its scale.
         """
+        self._observe(x, weight)
         if self.in_float:
-            self._observe(self.input_scale, x, self.config.input, "input")
             return F.linear(x, weight, bias)
-        y: Tensor
         if self.as_proxy:
             streamed, stored = self._rounded(x, "input", self._scale(clip)), self._rounded(weight, "weight")
             y = self._trimmed(F.linear(streamed, stored), rng)
             return y if bias is None else y + bias
-        y = torch.ops.asim.linear(x, weight, rng, self._scale(clip), self.config_text)
-        return y if bias is None else y + bias
+        result: Tensor = torch.ops.asim.linear(x, weight, rng, self._scale(clip), self.config_text)
+        return result if bias is None else result + bias

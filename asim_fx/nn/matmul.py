@@ -27,10 +27,8 @@ class CimMatmul(CimModule):
 
     def forward(self, a: Tensor, b: Tensor, rng: Tensor) -> Tensor:
         """Return ``a @ b``, broadcasting as ``torch.matmul`` does; ``rng`` is int64 [seed, first sample]."""
+        self._observe(*((b, a) if self.stored_first else (a, b)))
         if self.in_float:
-            stored, streamed = (a, b) if self.stored_first else (b, a)
-            self._observe(self.input_scale, streamed, self.config.input, "input")
-            self._observe(self.weight_scale, stored, self.config.weight, "weight")
             return torch.matmul(a, b)
         if self.as_proxy:
             left, right = self._roles()

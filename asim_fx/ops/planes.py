@@ -67,10 +67,19 @@ def partial_codes(codes: Tensor, planes: Sequence[Plane], chosen: Iterable[int])
     if len(picked) == len(planes) and all(_is_in_place(plane) for plane in planes):
         return codes
     integers = codes.to(torch.int32)
+    parts = [planes[index] for index in picked]
+    if all(_is_in_place(part) and not part.whole for part in parts):
+        # The sign's place and all above it hold the sign, so that a mask is enough.
+        mask = sum(_mask(part) for part in parts)
+        return torch.bitwise_and(integers, mask).to(torch.float32)
     total = torch.zeros_like(codes, dtype=torch.float32)
-    for index in picked:
-        total.add_(extract(integers, planes[index]), alpha=planes[index].place)
+    for part in parts:
+        total.add_(extract(integers, part), alpha=part.place)
     return total
+
+
+def _mask(plane: Plane) -> int:
+    return -(1 << plane.first) if plane.place < 0 else ((1 << plane.width) - 1) << plane.first
 
 
 def _is_in_place(plane: Plane) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from asim_fx.errors import SpecIssue
 from asim_fx.ir import input_plane_widths
+from asim_fx.spec.calibration import MOST_BITS_WITH_KL
 from asim_fx.spec.circuit_checks import circuit_conflicts
 from asim_fx.spec.conflict import Conflict
 from asim_fx.spec.encoding_checks import encoding_conflicts
@@ -45,6 +46,12 @@ def _operand_conflicts(settings: SiteSettings, signed: bool | None) -> Iterator[
         yield Conflict(
             ("input_bits", "signed"),
             "`input_bits: 1` leaves no bit for the magnitude of a signed input; use 2 or more, or `signed: false`",
+        )
+    if settings.scale == "static" and settings.calibration.method == "kl" and settings.input_bits > MOST_BITS_WITH_KL:
+        yield Conflict(
+            ("calibration.method", "input_bits"),
+            f"`calibration.method: kl` compares histograms, and is for `input_bits` of {MOST_BITS_WITH_KL} or less, "
+            f"not {settings.input_bits}; use mse or percentile",
         )
     if settings.weight_bits == 1:
         yield Conflict(

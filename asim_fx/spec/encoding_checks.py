@@ -37,6 +37,14 @@ def encoding_conflicts(settings: SiteSettings) -> Iterator[Conflict]:
         yield from _parallel_conflicts(settings)
     elif layout.subtracts:
         yield from _difference_conflicts(settings)
+    signed = {"macro.weights": macro.weights == "parallel", _SUBTRACT: layout.subtracts}
+    if any(signed.values()) and macro.adc.range == "window" and macro.adc.window.low_mac > 0:
+        field = next(name for name, holds in signed.items() if holds)
+        yield Conflict(
+            ("macro.adc.window.low_mac", field),
+            f"`adc.window.low_mac: {macro.adc.window.low_mac:g}` has no meaning where MAC values have a sign "
+            f"(`{field.removeprefix('macro.')}`): the range goes as far below 0 as above; leave it out",
+        )
     capacitors = macro.capacitors.unit_ff is not None or macro.capacitors.mismatch_percent > 0
     if capacitors and macro.capacitors.mismatch == "redrawn" and layout.cell_bits > 1:
         yield Conflict(
@@ -77,12 +85,6 @@ def _difference_conflicts(settings: SiteSettings) -> Iterator[Conflict]:
     for name in _NOT_OF_DIFFERENCES:
         if attrgetter(name)(macro) not in (None, 0):
             yield Conflict((f"macro.{name}", _SUBTRACT), f"`{name}` is not defined for {what}; leave one of them out")
-    if macro.adc.range == "window" and macro.adc.window.low_mac > 0:
-        yield Conflict(
-            ("macro.adc.window.low_mac", _SUBTRACT),
-            f"`adc.window.low_mac: {macro.adc.window.low_mac:g}` has no meaning for {what}, whose range goes as far "
-            "below 0 as above; leave it out",
-        )
     capacitors = macro.capacitors.unit_ff is not None or macro.capacitors.mismatch_percent > 0
     if capacitors and macro.capacitors.mismatch == "redrawn":
         yield Conflict(

@@ -14,6 +14,7 @@ ENTRIES = {
     "asim-simulate": "run_simulate",
     "asim-spec": "run_spec",
     "asim-train": "run_train",
+    "asim-report": "run_report",
 }
 
 

@@ -296,6 +296,19 @@ def test_one_read_of_the_whole_product_takes_pairs_of_columns_too() -> None:
             run(OpConfig(**{**fields(config), "plan": plan}), x, w)
 
 
+def test_the_range_of_whole_products_may_be_what_a_tile_uses() -> None:
+    """10 of 40 rows: a window of 10 rows has a fourth of the step and loses nothing."""
+    x, w = codes((20, 10), Operand(4, False), 1), codes((30, 10), Operand(4, True), 2)
+    exact = x.double() @ w.double().T
+    errors = []
+    for window in (None, (0.0, 10.0)):
+        config = make_config(parallel=True, rows=40, step=10, adc_bits=7, window=window)
+        found = run(OpConfig(**{**fields(config), "plan": BitPlan.analog(1, (4,))}), x, w)
+        errors.append((found - exact).abs().max() / (15 * 7 * 40 / 63 / 2))
+    assert 0.5 < errors[0] <= 1
+    assert errors[1] <= 0.25 + 1e-9
+
+
 def fields(config: OpConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in OpConfig.__slots__}
 
