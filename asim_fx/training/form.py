@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from asim_fx.calibration import restore
 from asim_fx.conversion import convert
 from asim_fx.converted import ConvertedModel
 from asim_fx.errors import DataError, UsageError
@@ -104,13 +105,12 @@ def deploy(converted: ConvertedModel, model: nn.Module) -> ConvertedModel:
     if differing:
         message = f"these sites are not what was trained: {', '.join(sorted(differing)[:3])}"
         raise DataError(message, hint="their weights are computed from parameters in a way that training cannot keep")
-    for name, site in theirs.items():
-        ours[name].restore_read(site.config.read)  # the window of its converter may be calibrated
     learned = {name: tensor for name, tensor in converted.body.state_dict().items() if _is_learned(name)}
     state = result.body.state_dict()
     with torch.no_grad():
         for key, tensor in learned.items():
             state[key].copy_(tensor)
+    restore(result, converted.calibration)
     return result
 
 

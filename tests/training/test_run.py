@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 import asim_fx
 from asim_fx.errors import CheckpointError, NumericsError, RunInterruptedError
+from asim_fx.spec import load_spec
 from asim_fx.training.run import CHECKPOINT, train
 
 from .helper import StopAfter, form, recipe, run, source, tiny_images, tiny_net
@@ -118,3 +119,16 @@ def test_norms_move_unless_frozen(tmp_path: Path) -> None:
     outcome = trained(tmp_path)
     before, after = tiny_net().state_dict(), outcome.converted.body.state_dict()
     assert not torch.equal(before["bn1.running_mean"], after["bn1.running_mean"])
+
+
+def test_what_the_spec_wants_calibrated_is(tmp_path: Path) -> None:
+    """Static scales and converter windows come from the first batch, and go into the artifact."""
+    words = ("defaults.scale=static", "macros.m.adc.range=calibrated", "macros.m.noise.nonlinear_percent_fs=0")
+    net = form(spec=load_spec("generic-255x8b", words))
+    outcome = trained(tmp_path, net=net, mode="hardware", epochs=1)
+    loaded = asim_fx.load(tmp_path, model=tiny_net()).eval()
+    for converted in (loaded, outcome.converted.eval()):
+        converted.reseed(1)
+    x = tiny_images().images[:7]
+    assert torch.equal(loaded(x), outcome.converted(x))
+    assert all(site.config.read.window_known for site in loaded.sites().values())
