@@ -14,6 +14,7 @@ ENTRIES: dict[str, Callable[[], None]] = {
     "asim": main.run,
     "asim-convert": main.run_convert,
     "asim-simulate": main.run_simulate,
+    "asim-plan": main.run_plan,
     "asim-spec": main.run_spec,
     "asim-sweep": main.run_sweep,
 }
