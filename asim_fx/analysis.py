@@ -98,6 +98,8 @@ def analyse(
     source: ModelSource | None = None,
     strict: bool = False,
     fold_batch_norm: bool = True,
+    pact: bool = False,
+    trainable: bool = False,
     verify: bool = False,
     values: bool = True,
     progress: Progress | None = None,
@@ -122,6 +124,8 @@ def analyse(
         aliases=source.aliases if source is not None else find_aliases(model),
         strict=strict,
         fold_batch_norm=fold_batch_norm,
+        pact=pact,
+        trainable=trainable,
         log=log,
     )
     tell("analysing")

@@ -5,6 +5,8 @@
     measured-N.csv      the measured files that it names, if any
     model.safetensors   the weights of the converted graph
     program.pt2         the model itself, for one that came from such a file; without the pickles of the original
+    calibration.json    what was calibrated, if anything: scales, converter windows, and what they clip
+    probe.json          how faithful each site is, if asim-simulate --probe measured it; later than the hashes
     report.json         the mapping, site by site, with where each setting came from
     report.html         the same for people
 
@@ -14,7 +16,6 @@ none.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,13 +23,27 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from asim_fx.artifact_files import (
+    CALIBRATION,
+    FORMAT,
+    MANIFEST,
+    PAGE,
+    PROGRAM,
+    REPORT,
+    SPEC,
+    WEIGHTS,
+    check_files,
+    measured_text,
+    read_manifest,
+    sha256,
+)
+from asim_fx.calibration import restore
 from asim_fx.capture import InputSignature, module_of
 from asim_fx.conversion import convert, versions
 from asim_fx.converted import ConvertedModel
@@ -39,17 +54,10 @@ from asim_fx.models import ModelSource
 from asim_fx.models.exported import file_hash
 from asim_fx.models.pt2 import clean_archive
 from asim_fx.models.pt2.words import check_structure
+from asim_fx.report import calibrated
 from asim_fx.report.files import render
 from asim_fx.spec import HardwareSpec, load_spec, parse_spec
 from asim_fx.spec.document import complete_document, to_yaml
-
-FORMAT = 1
-MANIFEST = "manifest.json"
-SPEC = "hwspec.yaml"
-WEIGHTS = "model.safetensors"
-REPORT = "report.json"
-PAGE = "report.html"
-PROGRAM = "program.pt2"
 
 
 def save(converted: ConvertedModel, directory: str | os.PathLike[str]) -> None:
@@ -62,6 +70,9 @@ def save(converted: ConvertedModel, directory: str | os.PathLike[str]) -> None:
     Raises:
         OutputError: the folder cannot be written, or holds something that is no artifact.
     """
+    if converted.recipe.trainable:
+        message = "this is the training form of a model, which no artifact can hold"
+        raise OutputError(message, hint="asim_fx.training.deploy makes a model to save of it")
     target = Path(directory)
     if target.exists() and not _replaceable(target):
         message = f"{target} exists and is no artifact"
@@ -92,8 +103,8 @@ def load(directory: str | os.PathLike[str], model: nn.Module | ExportedProgram |
         ArtifactError: a file is missing or was changed, the model is another one, or it is captured differently here.
     """
     folder = Path(directory)
-    manifest = _read_manifest(folder)
-    _check_files(folder, manifest)
+    manifest = read_manifest(folder)
+    check_files(folder, manifest)
     try:
         source = None if manifest["source"] is None else ModelSource.from_json(manifest["source"])
         if source is not None and source.kind == "exported":
@@ -102,8 +113,11 @@ def load(directory: str | os.PathLike[str], model: nn.Module | ExportedProgram |
         check_structure(manifest["inputs"]["structure"], "structure of the inputs")
         signature = InputSignature.from_json(manifest["inputs"])
         measured = dict(manifest["measured"])
-        spec = load_spec(folder / SPEC, manifest["overrides"], read_file=lambda path: _measured(folder, measured[path]))
+        spec = load_spec(
+            folder / SPEC, manifest["overrides"], read_file=lambda path: measured_text(folder, measured[path])
+        )
         strict, fold_batch_norm = bool(manifest["strict"]), bool(manifest["fold_batch_norm"])
+        pact = bool(manifest["pact"])
         name, seed, expected = str(manifest["name"]), int(manifest["seed"]), str(manifest["fingerprint"])
         saved_versions = dict(manifest["versions"])
     except (KeyError, TypeError, ValueError) as error:
@@ -121,12 +135,15 @@ def load(directory: str | os.PathLike[str], model: nn.Module | ExportedProgram |
             source=source,
             strict=strict,
             fold_batch_norm=fold_batch_norm,
+            pact=pact,
             seed=seed,
         )
     except AsimError as error:
         if model is not None:
             _refuse_other_model(folder, original, error)
         raise
+    if CALIBRATION in manifest["files"]:
+        restore(converted, calibrated.from_json((folder / CALIBRATION).read_bytes()))
     if fingerprint(converted.graph_modules) != expected:
         if model is not None:
             _refuse_other_model(folder, original)
@@ -149,6 +166,8 @@ def _write(converted: ConvertedModel, folder: Path) -> None:
         (folder / name).write_bytes(recipe.spec.files[path].text.encode("utf-8"))
     (folder / REPORT).write_text(render(converted.report, "json"), encoding="utf-8")
     (folder / PAGE).write_text(render(converted.report, "html"), encoding="utf-8")
+    if converted.calibration:
+        (folder / CALIBRATION).write_text(calibrated.to_json(converted.calibration), encoding="utf-8")
     save_file(_separate_tensors(converted.body), folder / WEIGHTS)
     source = _saved_source(recipe.source, folder)
     manifest = {
@@ -160,10 +179,11 @@ def _write(converted: ConvertedModel, folder: Path) -> None:
         "measured": measured,
         "strict": recipe.strict,
         "fold_batch_norm": recipe.fold_batch_norm,
+        "pact": recipe.pact,
         "seed": converted.seed,
         "fingerprint": fingerprint(converted.graph_modules),
         "versions": versions(),
-        "files": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
+        "files": {path.name: sha256(path) for path in sorted(folder.iterdir())},
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
 
@@ -195,10 +215,6 @@ def _spec_text(spec: HardwareSpec) -> tuple[str, tuple[str, ...]]:
     except SpecError:
         pass  # There is no text: the spec was built in Python.
     return to_yaml(complete_document(spec)), ()
-
-
-def _measured(folder: Path, name: str) -> str:
-    return (folder / Path(name).name).read_bytes().decode("utf-8")
 
 
 def _separate_tensors(body: nn.Module) -> dict[str, Tensor]:
@@ -240,38 +256,6 @@ def _replaceable(target: Path) -> bool:
     return target.is_dir() and ((target / MANIFEST).is_file() or not any(target.iterdir()))
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        message = f"{folder} is no artifact: it has no {MANIFEST}"
-        raise ArtifactError(message, hint="asim-convert MODEL SPEC -o DIR makes one") from error
-    except (OSError, ValueError) as error:
-        message = f"cannot read {path}: {error}"
-        raise ArtifactError(message) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        found = manifest.get("format") if isinstance(manifest, dict) else None
-        message = f"{path} is of format {found}; this version reads format {FORMAT}"
-        raise ArtifactError(message)
-    return manifest
-
-
-def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
-    files = manifest.get("files")
-    if not isinstance(files, dict) or not {SPEC, WEIGHTS, REPORT} <= set(files):
-        message = f"{folder / MANIFEST} does not list the files of an artifact"
-        raise ArtifactError(message)
-    for name, expected in files.items():
-        path = folder / Path(name).name
-        if not path.is_file():
-            message = f"{path} is missing"
-            raise ArtifactError(message)
-        if _sha256(path) != expected:
-            message = f"{path} was changed since the artifact was made"
-            raise ArtifactError(message, hint="convert the model again")
-
-
 def _original(source: ModelSource | None, model: nn.Module | ExportedProgram | None) -> nn.Module | ExportedProgram:
     if model is not None:
         return model
@@ -299,7 +283,7 @@ def source_name(directory: str | os.PathLike[str]) -> str:
     Raises:
         ArtifactError: the folder is no artifact.
     """
-    source = _read_manifest(Path(directory)).get("source")
+    source = read_manifest(Path(directory)).get("source")
     return str(source.get("name", "")) if isinstance(source, dict) else ""
 
 
@@ -307,8 +291,3 @@ def _compare_versions(saved: Mapping[str, str]) -> str:
     here = versions()
     changed = [f"{name} {saved.get(name)} then, {now} now" for name, now in here.items() if saved.get(name) != now]
     return "; ".join(changed) if changed else "the versions are the same, so it is another model"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -19,6 +19,7 @@ from asim_fx.dataflow import join_dataflows, trace_dataflow
 from asim_fx.errors import PlanError, UsageError
 from asim_fx.ir import OpSite, SitePlan, Target, iter_plans
 from asim_fx.models import ModelSource
+from asim_fx.ops.config import OpConfig
 from asim_fx.ops.engines.choice import describe
 from asim_fx.ops.engines.cpu import plan as cpu_plan
 from asim_fx.ops.engines.cuda import plan as cuda_plan
@@ -63,6 +64,8 @@ def convert(
     source: ModelSource | None = None,
     strict: bool = False,
     fold_batch_norm: bool = True,
+    pact: bool = False,
+    trainable: bool = False,
     verify: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
@@ -79,6 +82,10 @@ def convert(
         source: where the model came from, so that a saved artifact can build it again.
         strict: whether a site that the spec maps but that has no analog or integer form is an error.
         fold_batch_norm: whether batch norms are folded into the operation before them.
+        pact: whether every ReLU gets a learned upper bound, which is the scale of the sites that read it.
+        trainable: whether the result is to be trained: what is computed from parameters stays a part of the graph,
+            and batch norm and dropout act as in training when the module is in training mode. Such a model is never
+            saved: see ``asim_fx.training``.
         verify: whether to check after every pass, and of the lowered graph with every site in float, that the result
             is still the model's.
         seed: of the noise and of the die.
@@ -107,6 +114,8 @@ def convert(
         source=source,
         strict=strict,
         fold_batch_norm=fold_batch_norm,
+        pact=pact,
+        trainable=trainable,
         verify=verify,
         progress=progress,
     )
@@ -159,8 +168,13 @@ def _engine(spec: HardwareSpec, parts: Sequence[PlannedPart]) -> str:
     if not_covered is None:
         return text
     plans = [plan for part in parts for _, plan in iter_plans(part.graph_module.graph) if plan.target is Target.ANALOG]
-    reasons = Counter(reason for plan in plans if (reason := not_covered(op_config(plan, spec))))
+    reasons = Counter(reason for plan in plans if (reason := not_covered(_readable(op_config(plan, spec)))))
     return "; ".join([text, *(f"torch for {count} sites: {reason}" for reason, count in reasons.items())])
+
+
+def _readable(config: OpConfig) -> OpConfig:
+    """Return a configuration with the full range in place of a window that is still to be calibrated."""
+    return config if config.read.window_known else replace(config, read=replace(config.read, window_known=True))
 
 
 def _assemble(planned: PlannedModel, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ConvertedModel:
@@ -183,6 +197,8 @@ def plan(
     source: ModelSource | None = None,
     strict: bool = False,
     fold_batch_norm: bool = True,
+    pact: bool = False,
+    trainable: bool = False,
     verify: bool = False,
     values: bool = True,
     progress: Progress | None = None,
@@ -201,6 +217,8 @@ def plan(
         source=source,
         strict=strict,
         fold_batch_norm=fold_batch_norm,
+        pact=pact,
+        trainable=trainable,
         verify=verify,
         values=values,
         progress=progress,
@@ -241,6 +259,8 @@ def map_onto(analysed: AnalysedModel, spec: HardwareSpec, *, progress: Progress 
         source=analysed.source,
         strict=context.strict,
         fold_batch_norm=context.fold_batch_norm,
+        pact=context.pact,
+        trainable=context.trainable,
     )
     return PlannedModel(parts, _dispatched(found, log.folded), report, recipe)
 

@@ -120,6 +120,7 @@ class OpSite:
         unsupported: why this form cannot be lowered, or the empty string.
         example_macs: multiply-accumulates of the whole batch that the model was captured with: ``macs`` times its size,
             or ``macs`` alone where no operand depends on an image.
+        input_clip: name of the learned bound of the streamed operand, which is then its scale, or the empty string.
     """
 
     name: str
@@ -145,6 +146,7 @@ class OpSite:
     aliases: frozenset[str] = frozenset()
     unsupported: str = ""
     example_macs: int = 0
+    input_clip: str = ""
 
     @property
     def label(self) -> str:
@@ -187,20 +189,23 @@ class BitPlan:
         reads: the table.
         input_widths: bits of each streamed plane, from the LSB up.
         vote: how the codes of a voted cell become one.
+        rows_per_digit: neighbouring rows of the same place value: 2 for a positive and a negative column.
     """
 
     reads: tuple[tuple[int, ...], ...]
     input_widths: tuple[int, ...]
     vote: VoteRule = "mode"
+    rows_per_digit: int = 1
 
     @classmethod
-    def analog(cls, weight_planes: int, input_widths: tuple[int, ...]) -> BitPlan:
+    def analog(cls, weight_planes: int, input_widths: tuple[int, ...], *, rows_per_digit: int = 1) -> BitPlan:
         """Return the plan that reads every cell once."""
-        return cls(((ANALOG,) * len(input_widths),) * weight_planes, input_widths)
+        reads = ((ANALOG,) * len(input_widths),) * weight_planes
+        return cls(reads, input_widths, rows_per_digit=rows_per_digit)
 
     @property
     def weight_planes(self) -> int:
-        """Number of stored planes, C_w."""
+        """Number of stored planes, C_w; of differential columns that are converted apart, both count."""
         return len(self.reads)
 
     @property
@@ -210,7 +215,7 @@ class BitPlan:
 
     def level(self, i: int, j: int) -> int:
         """Return the level of a cell: 0 where both planes are the MSB, growing towards the LSBs."""
-        return (self.weight_planes - 1 - i) + (self.input_planes - 1 - j)
+        return (self.weight_planes - 1 - i) // self.rows_per_digit + (self.input_planes - 1 - j)
 
     def with_digital(self, levels: int) -> BitPlan:
         """Return a plan whose cells below ``levels`` are DIGITAL."""
@@ -277,8 +282,8 @@ class TileGrid:
         columns: physical columns of the array.
         step: elements of the reduction that one row tile covers (a whole number of channels for a conv).
         row_tiles: reads that one output of one cell needs; of a transposed convolution the tiles of all its phases.
-        column_tiles: arrays side by side; an output takes ``weight_bits`` physical columns.
-        utilisation: share of the cells of all arrays that hold a weight bit, 0..1.
+        column_tiles: arrays side by side; an output takes as many physical columns as its encoding has cells.
+        utilisation: share of the cells of all arrays that hold part of a weight, 0..1.
         patch_split: whether a conv's patch is longer than the rows and was cut anywhere.
         row_reads: reads of one cell for all outputs of one channel and image, where that is not vectors x row tiles:
             in a transposed convolution each output is read in the tiles of its own phase.

@@ -29,7 +29,7 @@ from asim_fx.spec import load_spec
 
 NOISE = {"digits_resnet": 0.15, "digits_vit": 0.1, "mnist_net": 0.15}
 """Random noise in % of full scale: enough that settings matter."""
-CHOICES = Choices(encodings=(1, 2, 3, 4), hybrids=(0,), votes=((0, 1), (4, 3)))
+CHOICES = Choices(encodings=(1, 2, 3, 4), hybrids=(0, 1), votes=((0, 1), (3, 3), (6, 3)))
 DROP = 1.0
 """Points of top-1 below the ideal integer model."""
 SEEDS = (0, 1, 2)

@@ -28,7 +28,8 @@ def _bits(plan: SitePlan) -> BitPlan:
     if plan.target is Target.ANALOG and settings.macro.weights == "parallel":
         return BitPlan.analog(1, (settings.input_bits,))
     widths = input_plane_widths(settings.input_bits, signed=plan.signed, encoding=settings.input_encoding)
-    bits = BitPlan.analog(settings.weight_bits, widths)
     if plan.target is Target.INTEGER:
+        bits = BitPlan.analog(settings.weight_bits, widths)
         return bits.with_digital(bits.weight_planes + bits.input_planes - 1)
+    bits = settings.macro.layout.bit_plan(settings.weight_bits, widths, signed=plan.weight_signed)
     return bits.with_digital(settings.hybrid.levels)

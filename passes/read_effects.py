@@ -36,19 +36,23 @@ def read_effects(plan: SitePlan, files: Mapping[str, MeasuredFile]) -> ReadEffec
         compression_per_mac=macro.current.compression_per_mac,
         cell_variation_percent=macro.current.cell_variation_percent,
         cell_variation_redrawn=macro.current.cell_variation == "redrawn",
+        cell_variation_proportional=macro.current.cell_variation_law == "proportional",
         parallel=macro.weights == "parallel",
+        subtracted=macro.layout.subtracts,
         comparator_lsb_rms=adc.comparator_noise_lsb_rms,
         bitline_gain=macro.bitline.gain,
         mean_mac=means,
         sigma_mac=sigmas,
         window=_window(plan),
+        window_known=adc.range != "calibrated",
         adc_gain_percent=adc.gain_error_percent,
         adc_offset_lsb=adc.offset_lsb,
         thresholds_lsb=_thresholds(macro, files),
         dnl_sigma_lsb=adc.dnl_sigma_lsb,
         adc_gain_sigma_percent=adc.gain_sigma_percent,
         adc_offset_sigma_lsb=adc.offset_sigma_lsb,
-        columns_per_adc=adc.columns_per_adc,
+        # Two columns of which one conversion takes the difference count as one.
+        columns_per_adc=max(1, adc.columns_per_adc // 2) if macro.layout.subtracts else adc.columns_per_adc,
         capacitor_sigma_percent=sigma if capacitors.unit_ff is None else capacitor_sigma_percent(capacitors.unit_ff),
         capacitors_redrawn=capacitors.mismatch == "redrawn",
         stuck_at_0_percent=macro.cells.stuck_at_0_percent,
@@ -88,11 +92,13 @@ def _statistics(plan: SitePlan, files: Mapping[str, MeasuredFile]) -> tuple[tupl
     if macro.bitline.statistics is None or plan.bits is None:
         return (), ()
     means, sigmas = files[macro.bitline.statistics].columns
-    widest = 2 ** max(plan.bits.input_widths) - 1
+    digits = macro.layout.widths(plan.settings.weight_bits, signed=plan.weight_signed)
+    widest = (2 ** max(plan.bits.input_widths) - 1) * (2 ** max(digits) - 1)
     if len(means) != macro.rows * widest + 1:
         message = (
             f"has MAC values 0 to {len(means) - 1}, and site {plan.site.label} needs 0 to {macro.rows * widest}: "
             f"{macro.rows} rows and input planes of up to {max(plan.bits.input_widths)} bits"
         )
+        message += f", cells of up to {max(digits)} bits" if max(digits) > 1 else ""
         raise SpecError([SpecIssue(macro.bitline.statistics, "macro.bitline.statistics", message)])
     return means, sigmas

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from torch.fx import GraphModule
 
-from asim_fx.ir import OpSite, Target, TileGrid, annotate, iter_plans, row_step
+from asim_fx.encoding import CellLayout, columns_per_output
+from asim_fx.ir import OpSite, SitePlan, Target, TileGrid, annotate, iter_plans, row_step
 from asim_fx.phases import Phase, transposed_phases
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 
@@ -22,13 +23,19 @@ def tile_arrays(graph_module: GraphModule, context: PassContext) -> bool:
         if plan.target is not Target.ANALOG:
             continue
         macro = plan.settings.macro
-        tiles = tile(plan.site, rows=macro.rows, columns=macro.columns, weight_bits=plan.settings.weight_bits)
-        notes = plan.notes + _notes(plan.site, tiles)
+        tiles = tile(
+            plan.site,
+            rows=macro.rows,
+            columns=macro.columns,
+            output_columns=columns_per_output(plan),
+            together=2 if macro.layout.subtracts else 1,
+        )
+        notes = plan.notes + _notes(plan.site, tiles) + _cell_notes(plan)
         annotate(node, plan=replace(plan, tiles=tiles, notes=notes))
     return False
 
 
-def tile(site: OpSite, *, rows: int, columns: int, weight_bits: int) -> TileGrid:
+def tile(site: OpSite, *, rows: int, columns: int, output_columns: int, together: int = 1) -> TileGrid:
     """Return how one group of a site lies on arrays.
 
     A convolution puts whole channels into a row tile, so that a patch never straddles two; where one channel's taps
@@ -39,7 +46,8 @@ def tile(site: OpSite, *, rows: int, columns: int, weight_bits: int) -> TileGrid
         site: what is mapped.
         rows: row parallelism of the array.
         columns: physical columns of the array.
-        weight_bits: physical columns of one output.
+        output_columns: physical columns of one output; an output may lie on two arrays.
+        together: columns that must lie on one array: 2 where their difference is converted.
     """
     phases = _phases(site)
     taps = [phase.taps for phase in phases] if phases else [_taps(site)]
@@ -47,8 +55,8 @@ def tile(site: OpSite, *, rows: int, columns: int, weight_bits: int) -> TileGrid
     # One stack of row tiles for an ordinary operation, one for each phase of a transposed convolution.
     stacks = [-(-channels * count // row_step(count, rows)) for count in taps]
     row_tiles = sum(stacks)
-    column_tiles = -(-site.n * weight_bits // columns)
-    used = site.k * site.n * weight_bits
+    column_tiles = -(-site.n * output_columns // (columns - columns % together))
+    used = site.k * site.n * output_columns
     return TileGrid(
         rows=rows,
         columns=columns,
@@ -59,6 +67,13 @@ def tile(site: OpSite, *, rows: int, columns: int, weight_bits: int) -> TileGrid
         patch_split=max(taps) > rows,
         row_reads=sum(phase.positions * stack for phase, stack in zip(phases, stacks, strict=True)) if phases else None,
     )
+
+
+def _cell_notes(plan: SitePlan) -> tuple[str, ...]:
+    layout = plan.settings.macro.layout
+    if layout == CellLayout():
+        return ()
+    return (f"weights stored as {layout.in_words}: {columns_per_output(plan)} columns for each output",)
 
 
 def _phases(site: OpSite) -> tuple[Phase, ...]:

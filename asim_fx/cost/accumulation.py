@@ -6,6 +6,7 @@ import math
 
 from asim_fx.cost import zigzag_imc
 from asim_fx.cost.figure import NEEDS_TECHNOLOGY, NO_CONVERTER, Figure, unknown
+from asim_fx.encoding import subtracts_input_sum
 from asim_fx.ir import BitPlan, SitePlan
 from asim_fx.spec.base import known
 
@@ -16,7 +17,8 @@ def accumulation_energy_j(plan: SitePlan) -> Figure:
     """Return the energy of the adders behind the converters of an analog site, in J.
 
     For each streamed plane, a tree adds the codes of the stored planes, and an accumulator adds the result to those
-    before. A vote adds one code and keeps it, for each read after the first.
+    before. A vote adds one code and keeps it, for each read after the first. Offset binary subtracts the sum of the
+    inputs once.
     """
     settings = plan.settings
     bits, cost = settings.macro.adc.bits, settings.macro.cost
@@ -27,6 +29,7 @@ def accumulation_energy_j(plan: SitePlan) -> Figure:
         return unknown(NEEDS_TECHNOLOGY)
     width = settings.input_bits + settings.weight_bits + math.log2(settings.macro.rows)
     adders, registers = _cells(plan.bits, bits, width)
+    adders += width if subtracts_input_sum(plan) else 0.0
     energy_fj = zigzag_imc.adders_energy_fj(adders, supply, node)
     energy_fj += zigzag_imc.registers_energy_fj(registers, supply, node)
     return Figure(1e-15 * energy_fj * plan.tiled_outputs, MODEL, zigzag_imc.GATES_BAND)

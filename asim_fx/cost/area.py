@@ -5,7 +5,7 @@ from __future__ import annotations
 from asim_fx.cost import accelergy_adc, zigzag_imc
 from asim_fx.cost.column import read_energy
 from asim_fx.cost.figure import MEASURED, NO_CONVERTER, Figure, unknown
-from asim_fx.cost.latency import read_ns
+from asim_fx.cost.latency import columns_per_converter, read_ns
 from asim_fx.cost.weight_loading import cell_rows
 from asim_fx.ir import SitePlan
 from asim_fx.spec.base import known
@@ -20,7 +20,7 @@ def arrays_of(plan: SitePlan) -> int:
 def macro_adc_area_mm2(settings: SiteSettings) -> Figure:
     """Return the area of all converters of one macro, in mm2."""
     macro = settings.macro
-    bits, converters = macro.adc.bits, -(-macro.columns // macro.cost.columns_per_adc)
+    bits, converters = macro.adc.bits, -(-macro.columns // columns_per_converter(macro))
     if bits == "ideal":
         return unknown(NO_CONVERTER)
     if macro.cost.model != "accelergy":

@@ -13,6 +13,8 @@ from asim_fx.spec.base import known
 from asim_fx.spec.macro_cost import OperatingPoint
 from asim_fx.spec.schema import Macro, SiteSettings
 
+_CELL_BITS = "cells of several bits cost here what cells of one bit do"
+
 
 @dataclass(frozen=True, slots=True)
 class ReadEnergy:
@@ -68,7 +70,10 @@ def modelled_read_energy(settings: SiteSettings, note: str = "") -> ReadEnergy:
         return ReadEnergy(column=unknown(NEEDS_TECHNOLOGY), note=note)
     circuit = circuit_of(macro)
     model, band = f"uiuc-fit, {circuit}", uiuc_fit.BANDS[circuit]
-    array = Figure(uiuc_fit.array_energy_fj(macro.rows, supply, node, circuit), model, band)
+    columns = 2 if macro.layout.subtracts and macro.weights != "parallel" else 1
+    array = Figure(columns * uiuc_fit.array_energy_fj(macro.rows, supply, node, circuit), model, band)
+    if macro.cell_bits > 1:
+        note = "; ".join(part for part in (note, _CELL_BITS) if part)
     if bits == "ideal":
         return ReadEnergy(adc=unknown(NO_CONVERTER), array=array, note=note)
     if cost.model == "accelergy":

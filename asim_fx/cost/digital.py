@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from asim_fx.cost import uiuc_fit
 from asim_fx.cost.figure import NEEDS_TECHNOLOGY, Figure, unknown
-from asim_fx.ir import DIGITAL, BitPlan, SitePlan
+from asim_fx.encoding import digit_widths, subtracts_input_sum
+from asim_fx.ir import DIGITAL, SitePlan
 from asim_fx.spec.base import known
 
 MODEL = "uiuc-fit, digital"
@@ -13,13 +16,27 @@ MOST_ROWS = 256
 
 
 def hybrid_energy_j(plan: SitePlan) -> Figure | None:
-    """Return the energy of the digital cycles of an analog site, in J; None where there are none."""
-    if plan.bits is None or not plan.bits.digital_cells:
+    """Return the energy of the digital part of an analog site, in J; None where there is none.
+
+    That is its digital cycles, and in offset binary the sum of the inputs of each row tile, which all outputs share.
+    """
+    if plan.bits is None:
         return None
-    widths = [plan.bits.input_widths[j] for _, j, reads in plan.bits.cells() if reads == DIGITAL]
-    weight_bits = plan.settings.weight_bits if _is_parallel(plan.bits) else 1
-    each = [_dot_product_fj(plan, plan.settings.macro.rows, width * weight_bits) for width in widths]
-    return _figure(each, plan.tiled_outputs)
+    digits, inputs, rows = digit_widths(plan), plan.bits.input_widths, plan.settings.macro.rows
+    cycles = [
+        _dot_product_fj(plan, rows, inputs[j] * digits[i]) for i, j, reads in plan.bits.cells() if reads == DIGITAL
+    ]
+    parts = [_figure(cycles, plan.tiled_outputs)] if cycles else []
+    if subtracts_input_sum(plan):
+        sums = [_dot_product_fj(plan, rows, width) for width in inputs]
+        parts.append(_figure(sums, plan.tiled_outputs // plan.site.n))
+    return _together(parts)
+
+
+def _together(parts: list[Figure]) -> Figure | None:
+    if not parts or parts[0].value is None:
+        return parts[0] if parts else None
+    return replace(parts[0], value=sum(part.value for part in parts if part.value is not None))
 
 
 def integer_energy_j(plan: SitePlan) -> Figure:
@@ -43,7 +60,3 @@ def _dot_product_fj(plan: SitePlan, elements: int, products_per_element: int) ->
         return None
     pieces = -(-elements // MOST_ROWS)
     return pieces * uiuc_fit.digital_energy_fj(elements / pieces * products_per_element, supply, node)
-
-
-def _is_parallel(bits: BitPlan) -> bool:
-    return bits.weight_planes == bits.input_planes == 1

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from asim_fx.cost import zigzag_imc
 from asim_fx.cost.figure import MEASURED, NO_CONVERTER, Figure, unknown
 from asim_fx.cost.measured import fitting_point
+from asim_fx.encoding import columns_per_output
 from asim_fx.ir import BitPlan, SitePlan
 from asim_fx.spec.base import known
-from asim_fx.spec.schema import SiteSettings
+from asim_fx.spec.schema import Macro, SiteSettings
 
 
 def read_ns(settings: SiteSettings) -> Figure:
@@ -38,7 +39,7 @@ def latency_s(plan: SitePlan) -> Figure:
     one_read = read_ns(settings)
     if plan.bits is None or plan.tiles is None:
         return unknown("not analog")
-    reads = plan.site.vectors * read_steps(plan.bits, shared_outputs(settings))
+    reads = plan.site.vectors * read_steps(plan.bits, rows_per_converter(plan))
     if plan.site.static_weight:
         return one_read.times(1e-9 * reads)
     writes = min(plan.site.k, plan.tiles.rows)
@@ -53,10 +54,16 @@ def latency_s(plan: SitePlan) -> Figure:
     )
 
 
-def shared_outputs(settings: SiteSettings) -> int:
-    """Return how many stored planes (or whole weights, of a parallel macro) share one converter."""
-    columns = settings.macro.cost.columns_per_adc
-    return -(-columns // settings.weight_bits) if settings.macro.weights == "parallel" else columns
+def columns_per_converter(macro: Macro) -> int:
+    """Return how many columns share one converter: two at least, where it takes their difference."""
+    return max(macro.cost.columns_per_adc, 2 if macro.layout.subtracts else 1)
+
+
+def rows_per_converter(plan: SitePlan) -> int:
+    """Return how many rows of the bit plan share one converter: a column each, a pair, or all columns of an output."""
+    macro = plan.settings.macro
+    together = columns_per_output(plan) if macro.weights == "parallel" else 2 if macro.layout.subtracts else 1
+    return -(-columns_per_converter(macro) // together)
 
 
 def read_steps(bits: BitPlan, columns_per_adc: int) -> int:

@@ -21,7 +21,7 @@ def differences(point: OperatingPoint, settings: SiteSettings) -> list[str]:
         ("rows", macro.rows, point.rows),
         ("adc.bits", macro.adc.bits, point.adc_bits),
         ("input bits of a read", input_bits_per_read(settings), point.input_bits_per_read),
-        ("weight bits of a read", settings.weight_bits if parallel else 1, point.weight_bits_per_read),
+        ("weight bits of a read", settings.weight_bits if parallel else macro.cell_bits, point.weight_bits_per_read),
     )
     return [f"{name} {here}, measured at {there}" for name, here, there in conditions if here != there]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asim_fx.cost import zigzag_imc
 from asim_fx.cost.figure import NEEDS_TECHNOLOGY, Figure, unknown
+from asim_fx.encoding import columns_per_output
 from asim_fx.ir import SitePlan
 from asim_fx.spec.base import known
 from asim_fx.spec.schema import Macro
@@ -27,6 +28,6 @@ def write_energy_j(plan: SitePlan) -> Figure:
     node, supply = known(settings.macro.cost.node_nm), known(settings.macro.cost.supply_v)
     if node is None or supply is None:
         return unknown(NEEDS_TECHNOLOGY)
-    cells = site.k * site.n * site.groups * settings.weight_bits
+    cells = site.k * site.n * site.groups * columns_per_output(plan)
     energy_fj = zigzag_imc.cell_write_energy_fj(cell_rows(settings.macro), supply, node)
     return Figure(1e-15 * energy_fj * cells, MODEL, zigzag_imc.GATES_BAND)

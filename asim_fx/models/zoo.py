@@ -9,9 +9,13 @@ from typing import Any
 
 from asim_fx.errors import ModelError
 from asim_fx.models.checkpoints import load_checkpoint
+from asim_fx.models.cifar import CIFAR_MODELS, build_cifar
 from asim_fx.models.library import IMAGENET_CONFIG, ImageSize, LibraryModel, ModelRequest, construct, import_library
 
-ASIM_MODELS = ("digits_resnet", "digits_vit")
+DIGITS_MODELS = ("digits_resnet", "digits_vit")
+"""What ships inside, with its weights."""
+
+ASIM_MODELS = (*DIGITS_MODELS, *CIFAR_MODELS)
 """What ships inside."""
 
 _FRAMES = 16
@@ -74,13 +78,15 @@ def build_torchvision(request: ModelRequest) -> LibraryModel:
 
 
 def build_asim(request: ModelRequest) -> LibraryModel:
-    """Build a model that ships inside, with its trained weights unless a checkpoint is to follow.
+    """Build a model that ships inside; one for the digits with its weights, unless a checkpoint is to follow.
 
     Raises:
         ModelError: there is no such model, or its weights do not fit what is asked.
     """
     if request.name not in ASIM_MODELS:
         raise unknown_model(request.name, "asim")
+    if request.name in CIFAR_MODELS:
+        return build_cifar(request)
     import_library("timm")
     from asim_fx.digits import CLASSES, data_config, models
 

@@ -36,20 +36,31 @@ class CimConvTranspose(CimModule):
         self.groups = groups
         self.output_padding = list(geometry.output_padding)
 
-    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None, rng: Tensor) -> Tensor:
-        """Return the result for ``x`` (batch, channels, *spatial); ``rng`` is int64 [seed, first sample]."""
+    def forward(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, rng: Tensor, clip: Tensor | None = None
+    ) -> Tensor:
+        """Return the result for ``x`` (batch, channels, *spatial); ``rng`` is int64 [seed, first sample].
+
+        ``clip`` is the learned bound of ``x``, 0-d, where it has one: its scale.
+        """
         geometry = self.geometry
         stride, dilation = list(geometry.stride), list(geometry.dilation)
         padding = [before for before, _ in geometry.padding]
+        self._observe(x, weight)
         if self.in_float:
-            self._observe(self.input_scale, x, self.config.input, "input")
             convolve = _FLOAT_CONVS[len(stride)]
             return convolve(x, weight, bias, stride, padding, self.output_padding, self.groups, dilation)
-        y: Tensor = torch.ops.asim.conv_transpose(
+        if self.as_proxy:
+            streamed, stored = self._rounded(x, "input", self._scale(clip)), self._rounded(weight, "weight")
+            convolve = _FLOAT_CONVS[len(stride)]
+            y = convolve(streamed, stored, None, stride, padding, self.output_padding, self.groups, dilation)
+            y = self._trimmed(y, rng)
+            return y if bias is None else y + bias.view(-1, *[1] * len(stride))
+        result: Tensor = torch.ops.asim.conv_transpose(
             x,
             weight,
             rng,
-            self.input_scale,
+            self._scale(clip),
             self.config_text,
             stride,
             padding,
@@ -57,7 +68,7 @@ class CimConvTranspose(CimModule):
             self.output_padding,
             self.groups,
         )
-        return y if bias is None else y + bias.view(-1, *[1] * len(stride))
+        return result if bias is None else result + bias.view(-1, *[1] * len(stride))
 
     def extra_repr(self) -> str:
         """Return the configuration in one line."""

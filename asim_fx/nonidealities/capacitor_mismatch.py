@@ -15,10 +15,10 @@ from asim_fx.ops.normal import normal
 
 
 def vary_capacitors(strengths: Tensor, cells: Tensor, percent: float, rows: int, key: tuple[int, int]) -> Tensor:
-    """Return what each stored bit adds to its column, float64 on the grid of cell strengths.
+    """Return what each stored digit adds to its column, float64 on the grid of cell strengths.
 
     Args:
-        strengths: of the stored bits before this effect, float64, (groups, rows of the tile, N, planes).
+        strengths: of the stored digits before this effect, float64, (groups, rows of the tile, N, cells of a weight).
         cells: int64 number of each weight, (groups, rows of the tile, N).
         percent: standard deviation of a capacitor, in percent of it.
         rows: capacitors of a column.

@@ -1,4 +1,4 @@
-"""Variation of the cells: a stored bit adds its own strength to the column, not exactly one unit (``weight_var``)."""
+"""Variation of the cells: a stored digit adds its own strength to the column, not exactly itself (``weight_var``)."""
 
 from __future__ import annotations
 
@@ -9,24 +9,34 @@ from asim_fx.ops.draws import Seed, cell_words
 from asim_fx.ops.normal import normal
 
 GRID_BITS = 20
-"""Strengths are multiples of 2**-20 of a bit, so that a column adds up to the same value in any order."""
+"""Strengths are multiples of 2**-20 of a unit, so that a column adds up to the same value in any order."""
 
 
-def vary_cells(bits: Tensor, cells: Tensor, percent: float, key: tuple[int, int]) -> Tensor:
-    """Return the strengths of the stored bits: bit + N(0, (percent/100)**2), float64 on the grid.
+def vary_cells(
+    digits: Tensor,
+    cells: Tensor,
+    percent: float,
+    key: tuple[int, int],
+    *,
+    largest: Tensor | int = 1,
+    proportional: bool = False,
+) -> Tensor:
+    """Return the strengths of the stored digits, float64 on the grid: digit + largest * N(0, (percent/100)**2).
 
-    Every physical cell has its own draw, one for each (group, row, output, stored plane) of the site, whether it stores
-    0 or 1.
+    Every physical cell has its own draw, one for each (group, row, output, cell) of the site, whatever it stores.
 
     Args:
-        bits: 0 or 1, float, (..., planes).
+        digits: what each cell holds, float, (..., cells of a weight).
         cells: int64 number of the weight, (...).
-        percent: standard deviation in percent of a bit.
+        percent: standard deviation in percent of the largest strength.
         key: of the site and the chip.
+        largest: what each cell can hold at most.
+        proportional: in percent of what the cell holds instead: a cell that holds 0 adds nothing.
     """
-    deviation = normal(cell_words(cells, bits.shape[-1], key)).to(torch.float64) * (percent / 100)
+    deviation = normal(cell_words(cells, digits.shape[-1], key)).to(torch.float64) * (percent / 100)
     grid = 2.0**GRID_BITS
-    return torch.round((bits.to(torch.float64) + deviation) * grid) / grid
+    nominal = digits.to(torch.float64)
+    return torch.round((nominal + deviation * (nominal if proportional else largest)) * grid) / grid
 
 
 def chip_of(seed: Seed, *, redrawn: bool) -> Seed:

@@ -16,9 +16,10 @@ class ReadModel:
         mac: float32 MAC values.
         full_scale: MAC value at which the converter saturates.
         rows: row parallelism.
-        lowest: least value of the column as a fraction of full scale: 0, or -1 where one read takes a signed product.
+        lowest: least value of the column as a fraction of full scale: 0, or -1 where MAC values have a sign.
         variance: float32 variance of the value in (full scale)**2, of ``mac``'s shape; None where nothing is drawn.
-        low: MAC value at the lower end of the converter's range.
+        low: MAC value at the lower end of the converter's range; 0 where MAC values have a sign, as the range then is
+            symmetric.
         span: MAC units from there to the upper end; the full scale where None.
         top: code of the upper end.
         gain: of the converter.

@@ -36,7 +36,7 @@ def model_read(mac: Tensor, effects: ReadEffects, full_scale: int) -> ReadModel:
         mac.to(torch.float32),
         full_scale,
         effects.rows,
-        lowest=-1 if effects.parallel else 0,
+        lowest=-1 if effects.signed else 0,
         low=effects.lowest_mac(full_scale),
         span=None if effects.window is None else effects.span(full_scale),
         top=effects.top_code,

@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from asim_fx.errors import UsageError
+from asim_fx.errors import NumericsError, UsageError
 from asim_fx.nonidealities.reads import has_real_cells, has_spread, model_read, needs_columns
 from asim_fx.ops.config import ReadEffects
 from asim_fx.ops.normal import normal
@@ -17,7 +17,8 @@ LARGEST_TABLE = 65536
 """MAC values up to which the code is drawn from a table."""
 MOST_CODES = 32
 """Codes that one MAC value may give, up to which the code is drawn from a table."""
-_NOT_SIGNED = ("mean_mac", "window", "thresholds_lsb", "dnl_sigma_lsb", "capacitor_sigma_percent")
+_NOT_SIGNED = ("mean_mac", "thresholds_lsb", "dnl_sigma_lsb")
+_NOT_PARALLEL = (*_NOT_SIGNED, "capacitor_sigma_percent")
 _IN_STEPS = (
     "random_lsb_rms",
     "comparator_lsb_rms",
@@ -95,7 +96,7 @@ def before_noise(
 def digitise(value: Tensor, effects: ReadEffects) -> Tensor:
     """Return what the converter puts out for what it sees; see ``convert``."""
     if effects.adc_bits is None:
-        return value.clamp(-1 if effects.parallel else 0, 1)
+        return value.clamp(-1 if effects.signed else 0, 1)
     return _code(value, effects)
 
 
@@ -109,7 +110,7 @@ def _code(value: Tensor, effects: ReadEffects) -> Tensor:
     top = top_code(effects)
     if effects.thresholds_lsb:
         return torch.searchsorted(_thresholds(effects.thresholds_lsb, value.device), value * top, right=True)
-    return torch.round(value.clamp(-1 if effects.parallel else 0, 1) * top).to(torch.int64)
+    return torch.round(value.clamp(-1 if effects.signed else 0, 1) * top).to(torch.int64)
 
 
 @lru_cache(maxsize=64)
@@ -158,7 +159,7 @@ def code_table(effects: ReadEffects, full_scale: int, device: str) -> CodeTable 
     Probabilities are multiples of 2**-32: differences of the normal distribution function at the code boundaries,
     computed once, in float64, and rounded.
     """
-    lowest_mac = -full_scale if effects.parallel else 0
+    lowest_mac = -full_scale if effects.signed else 0
     entries = full_scale - lowest_mac + 1
     if effects.adc_bits is None or not has_spread(effects) or entries > LARGEST_TABLE:
         return None
@@ -233,24 +234,39 @@ def check_converter(effects: ReadEffects, site: str) -> None:
     """Refuse a read that means nothing.
 
     Raises:
+        NumericsError: the window of the converter was never calibrated.
         UsageError: naming both fields that do not go together.
     """
+    if not effects.window_known:
+        message = f"site {site} has no calibrated window for its converter"
+        raise NumericsError(message, hint="calibrate the model on some images, or use adc.range: rows")
     if effects.nonlinear_percent_fs and effects.compression_per_mac:
         message = f"site {site}: nonlinear_percent_fs (charge domain) excludes compression_per_mac (current domain)"
         raise UsageError(message, hint="set one of them to 0")
-    if effects.nonlinear_percent_fs and effects.parallel:
-        message = f"site {site}: nonlinear_percent_fs has no meaning with weights: parallel"
-        raise UsageError(message, hint="set nonlinear_percent_fs to 0")
-    if effects.parallel and effects.adc_bits == 1:
-        message = f"site {site}: a 1-bit converter (adc.bits) cannot hold the signed product of weights: parallel"
-        raise UsageError(message, hint="use at least 2 bits")
-    if effects.parallel:
-        for name in _NOT_SIGNED:
-            if getattr(effects, name):
-                message = f"site {site}: {name} is not defined for the signed product of weights: parallel"
-                raise UsageError(message, hint=f"leave {name} out")
+    if effects.signed:
+        _check_signed(effects, site)
     if effects.adc_bits is None:
         for name in _IN_STEPS:
             if getattr(effects, name):
                 message = f"site {site}: {name} needs the steps of a converter, and adc.bits: ideal has none"
                 raise UsageError(message, hint="give the converter bits")
+
+
+def _check_signed(effects: ReadEffects, site: str) -> None:
+    what = "weights: parallel" if effects.parallel else "differential.subtract: analog"
+    if effects.nonlinear_percent_fs:
+        message = f"site {site}: nonlinear_percent_fs has no meaning with {what}"
+        raise UsageError(message, hint="set nonlinear_percent_fs to 0")
+    if effects.adc_bits == 1:
+        message = f"site {site}: a 1-bit converter (adc.bits) cannot hold the signed MAC values of {what}"
+        raise UsageError(message, hint="use at least 2 bits")
+    for name in _NOT_PARALLEL if effects.parallel else _NOT_SIGNED:
+        if getattr(effects, name):
+            message = f"site {site}: {name} is not defined for the signed MAC values of {what}"
+            raise UsageError(message, hint=f"leave {name} out")
+    if effects.window is not None and effects.window[0]:
+        message = f"site {site}: a window of the signed MAC values of {what} starts at 0 and goes as far below it"
+        raise UsageError(message, hint="leave adc.window.low_mac out")
+    if effects.capacitor_sigma_percent and effects.capacitors_redrawn:
+        message = f"site {site}: capacitors that are drawn anew have no formula for the signed MAC values of {what}"
+        raise UsageError(message, hint="use capacitors.mismatch: die")

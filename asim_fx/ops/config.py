@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
+from asim_fx.encoding import CellLayout
 from asim_fx.ir import BatchLayout, BitPlan
 from asim_fx.ops.engines.choice import EngineChoice
 
@@ -20,13 +21,13 @@ class Operand:
         bits: bits of the code, sign included.
         signed: whether the top bit is a sign.
         scale: over what the largest magnitude is taken. ``tensor``: all of it; ``sample``: each sample of the batch;
-            ``static``: a calibrated number that the caller passes.
+            ``channel``: each output of a weight; ``static``: a calibrated number that the caller passes.
         layout: where the samples lie in the operand; None where they could not be followed.
     """
 
     bits: int
     signed: bool
-    scale: Literal["tensor", "sample", "static"] = "tensor"
+    scale: Literal["tensor", "sample", "channel", "static"] = "tensor"
     layout: BatchLayout | None = None
 
     @property
@@ -48,13 +49,17 @@ class ReadEffects:
         compression_per_mac: alpha of mac / (1 + alpha * mac).
         cell_variation_percent: standard deviation of a stored bit's strength, in % of a bit.
         cell_variation_redrawn: whether cell strengths are drawn at each forward pass rather than once per seed.
+        cell_variation_proportional: whether that is in % of what the cell holds rather than of the most it can hold.
         parallel: whether one read takes the whole signed product rather than one bit plane each.
+        subtracted: whether one read takes the difference of two columns.
         random_lsb_rms: standard deviation of the random noise, in steps of the converter.
         comparator_lsb_rms: noise of the converter's comparator, in its steps.
         bitline_gain: what the column does to the MAC value; below 1: attenuation.
         mean_mac: measured mean of the column at each MAC value, in MAC units; empty where nothing was measured.
         sigma_mac: measured standard deviation at each MAC value, in MAC units.
-        window: lowest and highest MAC value of a one-bit plane that the converter tells apart; None: 0 and ``rows``.
+        window: lowest and highest MAC value of a one-bit plane that the converter tells apart; None: 0 and ``rows``. Of
+            MAC values with a sign the lowest is 0, and the range goes as far below it as above.
+        window_known: False where the window is still to be calibrated: nothing can be read before.
         adc_gain_percent: gain error of all converters.
         adc_offset_lsb: offset of all converters, in steps.
         thresholds_lsb: level of the step to code 1, 2, ... in units of an ideal step; empty: halfway between codes.
@@ -77,13 +82,16 @@ class ReadEffects:
     compression_per_mac: float = 0.0
     cell_variation_percent: float = 0.0
     cell_variation_redrawn: bool = False
+    cell_variation_proportional: bool = False
     parallel: bool = False
+    subtracted: bool = False
     random_lsb_rms: float = 0.0
     comparator_lsb_rms: float = 0.0
     bitline_gain: float = 1.0
     mean_mac: tuple[float, ...] = ()
     sigma_mac: tuple[float, ...] = ()
     window: tuple[float, float] | None = None
+    window_known: bool = True
     adc_gain_percent: float = 0.0
     adc_offset_lsb: float = 0.0
     thresholds_lsb: tuple[float, ...] = ()
@@ -98,11 +106,16 @@ class ReadEffects:
     digital_cycles: Literal["exact", "adc"] = "exact"
 
     @property
+    def signed(self) -> bool:
+        """Whether MAC values have a sign, so that the converter's range is symmetric."""
+        return self.parallel or self.subtracted
+
+    @property
     def top_code(self) -> int:
         """Code of full scale; 1 for an ideal converter."""
         if self.adc_bits is None:
             return 1
-        return (1 << (self.adc_bits - 1 if self.parallel else self.adc_bits)) - 1
+        return (1 << (self.adc_bits - 1 if self.signed else self.adc_bits)) - 1
 
     def span(self, full_scale: int) -> float:
         """Return how many MAC units the converter tells apart, for reads of this full scale."""
@@ -129,6 +142,7 @@ class OpConfig:
         layout: where the samples lie in the result; None: noise is keyed by the flat index.
         array: what the cells belong to, the same for all calls of one weight; the site where empty.
         engine: what computes it; never changes a bit of the result.
+        stored: how the codes of the stored operand lie in cells.
     """
 
     site: str
@@ -140,6 +154,7 @@ class OpConfig:
     layout: BatchLayout | None = None
     array: str = ""
     engine: EngineChoice = "auto"
+    stored: CellLayout = field(default_factory=CellLayout)
 
     @property
     def cells(self) -> int:
@@ -179,11 +194,15 @@ def loads(text: str) -> OpConfig:
         input=_operand(data["input"]),
         weight=_operand(data["weight"]),
         plan=BitPlan(
-            reads=tuple(map(tuple, plan["reads"])), input_widths=tuple(plan["input_widths"]), vote=plan["vote"]
+            reads=tuple(map(tuple, plan["reads"])),
+            input_widths=tuple(plan["input_widths"]),
+            vote=plan["vote"],
+            rows_per_digit=plan["rows_per_digit"],
         ),
         step=data["step"],
         read=_read_effects(data["read"]),
         layout=_layout(data["layout"]),
         array=data["array"],
         engine=data["engine"],
+        stored=CellLayout(**data["stored"]),
     )

@@ -1,4 +1,4 @@
-"""What a die fixes before any engine runs, so that engines need not know of it: stuck cells and converter steps."""
+"""What is fixed before any engine runs: the encoding of what is stored; of a die, stuck cells and converter steps."""
 
 from __future__ import annotations
 
@@ -10,25 +10,29 @@ from torch import Tensor
 from asim_fx.nonidealities.adc_steps import drawn_thresholds
 from asim_fx.nonidealities.cell_variation import chip_of
 from asim_fx.nonidealities.stuck_cells import stick_cells
+from asim_fx.ops.cells import cell_planes, held, holds_codes, words_of
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.draws import Seed
 from asim_fx.ops.reduction import Reduction
 
 
 def on_die(reduction: Reduction, config: OpConfig, seed: Seed) -> tuple[Reduction, OpConfig]:
-    """Return the operation as one die computes it: with the codes its cells hold and the steps of its converters."""
+    """Return the operation as one die computes it: with what its cells hold and the steps of its converters."""
     read = config.read
     key = chip_of(seed, redrawn=False).key(config.cells)
     if read.dnl_sigma_lsb:
         levels = drawn_thresholds(read.top_code, read.dnl_sigma_lsb, key)
         config = replace(config, read=replace(read, thresholds_lsb=levels, dnl_sigma_lsb=0.0))
-    if read.stuck_at_0_percent or read.stuck_at_1_percent:
-        cells = cell_numbers(reduction, config)
-        held = stick_cells(reduction.stored, cells, config.weight, read, key)
-        if read.parallel:
+    stuck = bool(read.stuck_at_0_percent or read.stuck_at_1_percent)
+    if stuck or not holds_codes(config):
+        words = words_of(reduction.stored, config)
+        if stuck:
+            words = stick_cells(words, cell_numbers(reduction, config), cell_planes(config), read, key)
+        stored = held(words, config)
+        if read.parallel and holds_codes(config):
             # One read of the whole product: its full scale has no room for the most negative code.
-            held = held.clamp(min=-config.weight.levels)
-        reduction = replace(reduction, stored=held)
+            stored = stored.clamp(min=-config.weight.levels)
+        reduction = replace(reduction, stored=stored)
     return reduction, config
 
 

@@ -40,6 +40,35 @@ def integer_matmul(left: Tensor, right: Tensor, largest_term: int, *, largest_su
     return _in_runs(left, right, min(run, 1024), torch.float64, torch.int64).to(torch.float64)
 
 
+def float32_holds(largest_sum: int) -> bool:
+    """Return whether sums up to a magnitude are exact in float32, in whatever order they are made."""
+    return largest_sum < _FLOAT32_EXACT
+
+
+def has_byte_products(device: torch.device) -> bool:
+    """Return whether ``byte_matmul`` is exact and fast here.
+
+    Only with instructions that add products of bytes in 32 bits (VNNI): without them a library may add pairs in 16.
+    """
+    supported = getattr(torch.cpu, "_is_vnni_supported", None)
+    return device.type == "cpu" and hasattr(torch, "_int_mm") and supported is not None and bool(supported())
+
+
+def as_bytes(integers: Tensor, factor: int) -> Tensor | None:
+    """Return floating-point ``integers`` / ``factor``, which divides them, as int8; None where they do not fit."""
+    if not integers.numel():
+        return None
+    low, high = (float(bound) for bound in torch.aminmax(integers))
+    if low < -128 * factor or high > 127 * factor:
+        return None
+    return (integers if factor == 1 else integers / factor).to(torch.int8)
+
+
+def byte_matmul(left: Tensor, right: Tensor) -> Tensor:
+    """Return ``left @ right`` of int8 (g, m, k) and (g, k, n) as int32, exact for k below 2**17."""
+    return torch.stack([torch._int_mm(*pair) for pair in zip(left, right, strict=True)])
+
+
 def can_convolve(device: torch.device, largest_sum: int) -> bool:
     """Return whether ``convolve`` rounds nothing, where no sum of magnitudes is above ``largest_sum``."""
     if device.type != "cpu" or not torch._C._has_mkldnn or largest_sum >= _FLOAT32_EXACT:

@@ -1,4 +1,4 @@
-"""Two's complement codes as planes: what one read applies to the rows, or stores in the cells."""
+"""Integers as planes: what one read applies to the rows, or finds in the cells."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from asim_fx.ops.config import OpConfig, Operand
+from asim_fx.ops.config import Operand
 
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """Some neighbouring bits of a code.
+    """Some neighbouring bits of an integer, or the difference of two such runs.
 
     Attributes:
         first: lowest bit.
-        width: number of bits.
+        width: number of bits; 0: nothing that is stored, but 1 wherever there is a code.
         place: what one unit of the plane is worth in the code; negative for a sign bit.
-        whole: whether the plane is the signed code itself (full weight-parallel).
         largest: largest magnitude that the plane can hold.
+        whole: whether the plane is the signed code itself (full weight-parallel).
+        minus: lowest bit of as many others that are subtracted; None where nothing is.
     """
 
     first: int
@@ -28,10 +29,11 @@ class Plane:
     place: int
     largest: int
     whole: bool = False
+    minus: int | None = None
 
 
 def planes_of(operand: Operand, widths: Sequence[int]) -> tuple[Plane, ...]:
-    """Return the planes of an operand from the LSB up, each ``widths`` bits wide."""
+    """Return the planes of an operand in two's complement from the LSB up, each ``widths`` bits wide."""
     planes = []
     first = 0
     for width in widths:
@@ -41,35 +43,48 @@ def planes_of(operand: Operand, widths: Sequence[int]) -> tuple[Plane, ...]:
     return tuple(planes)
 
 
-def operand_planes(config: OpConfig) -> tuple[tuple[Plane, ...], tuple[Plane, ...]]:
-    """Return the streamed and the stored planes of an operation."""
-    if config.read.parallel:
-        return _whole(config.input), _whole(config.weight)
-    return planes_of(config.input, config.plan.input_widths), planes_of(config.weight, (1,) * config.plan.weight_planes)
-
-
-def _whole(operand: Operand) -> tuple[Plane, ...]:
-    return (Plane(0, operand.bits, 1, operand.levels, whole=True),)
+def whole_plane(operand: Operand) -> Plane:
+    """Return an operand in two's complement as one plane."""
+    return Plane(0, operand.bits, 1, operand.levels, whole=True)
 
 
 def extract(codes: Tensor, plane: Plane) -> Tensor:
     """Return one plane of int32 ``codes`` as float32 integers (the dtype that matrix multiplies are fast in)."""
     if plane.whole:
         return codes.to(torch.float32)
-    bits: Tensor = (codes >> plane.first) & (2**plane.width - 1)
+    if not plane.width:
+        return torch.ones_like(codes, dtype=torch.float32)
+    mask = 2**plane.width - 1
+    bits: Tensor = (codes >> plane.first) & mask
+    if plane.minus is not None:
+        bits = bits - ((codes >> plane.minus) & mask)
     return bits.to(torch.float32)
 
 
 def partial_codes(codes: Tensor, planes: Sequence[Plane], chosen: Iterable[int]) -> Tensor:
-    """Return the part of float32 ``codes`` that the chosen planes carry: the sum of place value times plane."""
+    """Return the part of ``codes`` that the chosen planes carry, float32: the sum of place value times plane."""
     picked = tuple(chosen)
-    if len(picked) == len(planes):
+    if len(picked) == len(planes) and all(_is_in_place(plane) for plane in planes):
         return codes
     integers = codes.to(torch.int32)
-    total = torch.zeros_like(codes)
-    for index in picked:
-        total.add_(extract(integers, planes[index]), alpha=planes[index].place)
+    parts = [planes[index] for index in picked]
+    if all(_is_in_place(part) and not part.whole for part in parts):
+        # The sign's place and all above it hold the sign, so that a mask is enough.
+        mask = sum(_mask(part) for part in parts)
+        return torch.bitwise_and(integers, mask).to(torch.float32)
+    total = torch.zeros_like(codes, dtype=torch.float32)
+    for part in parts:
+        total.add_(extract(integers, part), alpha=part.place)
     return total
+
+
+def _mask(plane: Plane) -> int:
+    return -(1 << plane.first) if plane.place < 0 else ((1 << plane.width) - 1) << plane.first
+
+
+def _is_in_place(plane: Plane) -> bool:
+    """Whether a plane's bits lie where two's complement has them: all such planes together are the code."""
+    return plane.whole or (plane.width > 0 and plane.minus is None and abs(plane.place) == 2**plane.first)
 
 
 def partial_largest(planes: Sequence[Plane], chosen: Iterable[int]) -> int:

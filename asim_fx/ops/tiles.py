@@ -10,6 +10,7 @@ from torch import Tensor
 
 from asim_fx.nonidealities.capacitor_mismatch import vary_capacitors
 from asim_fx.nonidealities.cell_variation import chip_of, vary_cells
+from asim_fx.ops.cells import cell_planes
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.draws import Seed
 from asim_fx.ops.planes import Plane, extract
@@ -27,7 +28,7 @@ def tile_matrices(
     """Return a function that gives the matrix of a row tile.
 
     Args:
-        codes: float32 (groups, K, N).
+        codes: what the cells hold, (groups, K, N).
         cells: int64 number of each weight, of the same shape; None where cells do not vary.
         planes: of the stored operand.
         config: of the operation.
@@ -38,7 +39,7 @@ def tile_matrices(
     def matrix(tile: int, chosen: tuple[int, ...], vary: bool) -> Tensor:
         rows = slice(tile * config.step, (tile + 1) * config.step)
         if vary and cells is not None:
-            strengths = _strengths(codes[:, rows], cells[:, rows], planes, config, seed)
+            strengths = _strengths(codes[:, rows], cells[:, rows], config, seed)
             return strengths[:, :, list(chosen)].flatten(2)
         if planes[0].whole:
             return codes[:, rows]
@@ -49,21 +50,26 @@ def tile_matrices(
     return cache(matrix) if kept <= KEPT_BYTES else matrix
 
 
-def _strengths(codes: Tensor, cells: Tensor, planes: Sequence[Plane], config: OpConfig, seed: Seed) -> Tensor:
+def _strengths(codes: Tensor, cells: Tensor, config: OpConfig, seed: Seed) -> Tensor:
     """Return the float64 planes (groups, rows, planes, N) of varying cells."""
-    bits = config.weight.bits
-    integers = codes.to(torch.int32)
-    ones = torch.stack([(integers >> bit) & 1 for bit in range(bits)], dim=-1).to(torch.float32)
-    read = config.read
-    strengths = ones.to(torch.float64)
+    integers, read = codes.to(torch.int32), config.read
+    planes = cell_planes(config)
+    digits = torch.stack([extract(integers, plane) for plane in planes], dim=-1)
+    strengths = digits.to(torch.float64)
     if read.cell_variation_percent:
-        chip = chip_of(seed, redrawn=read.cell_variation_redrawn)
-        strengths = vary_cells(ones, cells, read.cell_variation_percent, chip.key(config.cells))
+        strengths = vary_cells(
+            digits,
+            cells,
+            read.cell_variation_percent,
+            chip_of(seed, redrawn=read.cell_variation_redrawn).key(config.cells),
+            largest=torch.tensor([plane.largest for plane in planes], device=codes.device),
+            proportional=read.cell_variation_proportional,
+        )
     if read.capacitor_sigma_percent and not read.capacitors_redrawn:
         die = chip_of(seed, redrawn=False).key(config.cells)
         strengths = vary_capacitors(strengths, cells, read.capacitor_sigma_percent, read.rows, die)
     varied = strengths.movedim(-1, 2)
-    if not planes[0].whole:
-        return varied
-    places = [-(2**bit) if config.weight.signed and bit == bits - 1 else 2**bit for bit in range(bits)]
-    return (varied * torch.tensor(places, device=codes.device)[:, None]).sum(dim=2, keepdim=True)
+    if read.parallel:
+        places = torch.tensor([plane.place for plane in planes], device=codes.device)
+        return (varied * places[:, None]).sum(dim=2, keepdim=True)
+    return varied[:, :, ::2] - varied[:, :, 1::2] if read.subtracted else varied

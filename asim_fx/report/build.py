@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from asim_fx.encoding import columns_per_output
 from asim_fx.ir import ConvGeometry, SitePlan, Target
 from asim_fx.passlog import FoldedOp, UncapturedOp
 from asim_fx.report.cost import cost_fields, cost_notes, cost_totals
@@ -136,6 +137,7 @@ def _row(calls: Sequence[SitePlan]) -> ReportRow:
         row_tiles=tiles.row_tiles if analog and tiles else None,
         column_tiles=tiles.column_tiles if analog and tiles else None,
         utilisation=tiles.utilisation if analog and tiles else None,
+        columns_per_output=columns_per_output(plan) if analog else None,
         cycles=bits.weight_planes * bits.input_planes if analog and bits else None,
         cells_digital=bits.digital_cells if analog and bits else None,
         cells_voted=bits.voted_cells if analog and bits else None,
@@ -185,7 +187,8 @@ def _flat(settings: SiteSettings, *, analog: bool) -> dict[str, Any]:
     name = tree.pop("macro_name")
     macro = tree.pop("macro")
     if not analog:
-        return {key: tree[key] for key in ("target", "weight_bits", "input_bits", "signed", "scale")}
+        digital = ("target", "weight_bits", "input_bits", "signed", "scale", "weight_scale")
+        return {**{key: tree[key] for key in digital}, **_leaves(tree["calibration"], "calibration.")}
     return {**_leaves(tree), "macro": name, **_leaves(macro, "macro.")}
 
 

@@ -13,7 +13,7 @@ from asim_fx.ir import SitePlan, Target
 from asim_fx.report.rows import MappingReport, ReportRow
 from asim_fx.report.words import area, quantity, share
 
-_TITLES = {
+TITLES = {
     "column": "columns with converters",
     "adc": "converters",
     "array": "arrays and drivers",
@@ -21,7 +21,7 @@ _TITLES = {
     "digital": "digital logic",
     "loading": "writing activations",
 }
-PARTS = tuple(_TITLES)
+PARTS = tuple(TITLES)
 _DIGITS = 9
 
 
@@ -102,7 +102,7 @@ def cost_lines(report: MappingReport) -> list[CostLine]:
             continue
         value = totals.get(f"energy_{part}_j")
         of_all = share(value / energy) if energy and value is not None else "-"
-        lines.append(CostLine(f"energy, {_TITLES[part]}", quantity(value, "J"), of_all, _models(report, part)))
+        lines.append(CostLine(f"energy, {TITLES[part]}", quantity(value, "J"), of_all, _models(report, part)))
     if not lines:
         return []
     band = banded(totals.get("energy_low_j"), totals.get("energy_high_j"), "J")

@@ -32,6 +32,15 @@ def element(tag: str, *children: Element | str, **attributes: str | float) -> El
     return made
 
 
+def breakable(name: str) -> list[Element | str]:
+    """Return a qualified name that may be broken after its dots."""
+    first, *rest = name.split(".")
+    parts: list[Element | str] = [first]
+    for part in rest:
+        parts += [".", element("wbr"), part]
+    return parts
+
+
 def markup(*elements: Element) -> str:
     """Return elements as HTML."""
     return "\n".join(ET.tostring(one, encoding="unicode", method="html") for one in elements)

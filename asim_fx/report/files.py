@@ -25,7 +25,8 @@ CSV_COLUMNS = (
     "cells_voted", "cells_analog", "vote", "bit_plan", "reads", "notes",
     "energy_j", "energy_low_j", "energy_high_j", "energy_column_j", "energy_adc_j", "energy_array_j",
     "energy_accumulation_j", "energy_digital_j", "energy_loading_j", "tops_per_w", "setup_energy_j", "latency_s",
-    "latency_low_s", "latency_high_s", "arrays", "area_mm2", "adc_area_mm2", "cost_models",
+    "latency_low_s", "latency_high_s", "arrays", "area_mm2", "adc_area_mm2", "cost_models", "columns_per_output",
+    "static_scale", "clipped", "stored_scale", "stored_clipped", "window_low_mac", "window_high_mac", "window_clipped",
 )
 # fmt: on
 """Columns of the CSV form; later versions only add at the end."""
@@ -82,9 +83,9 @@ def to_markdown(report: MappingReport) -> str:
     """Return the totals, the sites, what is not analog, and the notes, as GitHub tables."""
     totals = report.totals
     parts = [
-        f"# {_plain(report.model)} on {_plain(report.spec)}",
+        f"# {plain(report.model)} on {plain(report.spec)}",
         "Counts are for one image.",
-        _table(
+        markdown_table(
             ("", "total", "analog", "integer", "float", "constant"),
             (
                 ("MACs", *(count(totals.get(f"macs{part}")) for part in ("", *_TARGETS, "_constant"))),
@@ -95,24 +96,24 @@ def to_markdown(report: MappingReport) -> str:
         f"{share(totals.get('analog_share'))} of the MACs are analog; "
         f"{count(totals.get('reads'))} ADC conversions; {count(totals.get('parameters'))} parameters.",
         "## Sites",
-        _table(_SITE_HEADER, (_site_cells(row) for row in report.rows), numeric=6),
+        markdown_table(_SITE_HEADER, (_site_cells(row) for row in report.rows), numeric=6),
     ]
     if costs := cost_lines(report):
         figures = [(line.title, line.models, line.share or "-", line.figure) for line in costs]
         parts += [
             "## Cost of one image",
-            _table(("", "model, and where measurements lay", "share", ""), figures, numeric=2),
+            markdown_table(("", "model, and where measurements lay", "share", ""), figures, numeric=2),
         ]
     if report.unmapped:
         lines = [(u.name, u.kind, u.reason, count(u.macs), share(u.share)) for u in report.unmapped]
         parts += [
             "## Not analog, and why",
-            _table(("site", "kind", "reason", "MACs", "share"), lines, numeric=2),
+            markdown_table(("site", "kind", "reason", "MACs", "share"), lines, numeric=2),
         ]
     if report.notes:
-        lines_of_notes = [f"- {_plain(where or 'model')}: {_plain(text)}" for where, text in report.notes]
+        lines_of_notes = [f"- {plain(where or 'model')}: {plain(text)}" for where, text in report.notes]
         parts += ["## Notes", "\n".join(lines_of_notes)]
-    parts.append(_plain(footer(report)))
+    parts.append(plain(footer(report)))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -153,14 +154,14 @@ def _site_cells(row: ReportRow) -> tuple[str, ...]:
     )
 
 
-def _table(header: Sequence[str], lines: Iterable[Sequence[str]], *, numeric: int) -> str:
+def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]], *, numeric: int) -> str:
     """Return a Markdown table whose last ``numeric`` columns are right-aligned."""
     rule = ["---"] * (len(header) - numeric) + ["---:"] * numeric
-    rows = [header, rule, *([_plain(cell) for cell in line] for line in lines)]
+    rows = [header, rule, *([plain(cell) for cell in line] for line in lines)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return text that Markdown shows as it is: names come from the model, and may hold anything."""
     flat = " ".join(text.split())
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|~" else c for c in flat).replace("&", "&amp;")

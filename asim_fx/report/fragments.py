@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from asim_fx.report.cost import banded, cost_lines
 from asim_fx.report.drawing import draw
-from asim_fx.report.elements import Element, element
+from asim_fx.report.elements import Element, breakable, element
 from asim_fx.report.layout import arrange
 from asim_fx.report.rows import MappingReport, ReportRow
+from asim_fx.report.views.bit_plans import Plan, glyph
+from asim_fx.report.views.energy import energy_view
+from asim_fx.report.views.facts import fact
 from asim_fx.report.words import area, bit_plan, bits, count, efficiency, quantity, share, tiles
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -27,7 +30,7 @@ _COLUMNS: Sequence[tuple[str, str, str]] = (
     ("Bits w/x", "weight_bits", "short w1"),
     ("Tiles", "row_tiles", "short w2"),
     ("Used", "utilisation", "num w2"),
-    ("Bit plan", "cells_digital", "short w3"),
+    ("Bit plan", "cells_digital", "short"),
     ("ADC", "adc_bits", "num w4"),
     ("ADC reads", "reads", "num w1"),
     ("Energy", "energy_j", "num w2"),
@@ -55,12 +58,12 @@ def cards(report: MappingReport) -> Element:
     )
     return element(
         "dl",
-        _card("Analog share of MACs", share(totals.get("analog_share")), f"{count(macs)} analog MACs"),
-        _card("MACs for one image", count(totals.get("macs")), f"{count(totals.get('macs_digital'))} not analog"),
-        _card("Sites", count(totals.get("sites")), sites),
-        _card("ADC conversions", count(reads), per_mac),
-        _card("Cycles in all bit plans", count(_cells(report)), cells),
-        _card("Parameters", count(totals.get("parameters")), ""),
+        fact("Analog share of MACs", share(totals.get("analog_share")), f"{count(macs)} analog MACs"),
+        fact("MACs for one image", count(totals.get("macs")), f"{count(totals.get('macs_digital'))} not analog"),
+        fact("Sites", count(totals.get("sites")), sites),
+        fact("ADC conversions", count(reads), per_mac),
+        fact("Cycles in all bit plans", count(_cells(report)), cells),
+        fact("Parameters", count(totals.get("parameters")), ""),
         *_cost_cards(report),
         class_="cards costed" if _cost_cards(report) else "cards",
     )
@@ -73,24 +76,15 @@ def _cost_cards(report: MappingReport) -> list[Element]:
     energy = banded(totals.get("energy_low_j"), totals.get("energy_high_j"), "J")
     latency = banded(totals.get("latency_low_s"), totals.get("latency_high_s"), "s")
     return [
-        _card("Energy for one image", quantity(totals.get("energy_j"), "J"), energy),
-        _card("TOPS/W", efficiency(totals.get("tops_per_w")).removesuffix(" TOPS/W"), "at each site's own bits"),
-        _card("Latency on arrays", quantity(totals.get("latency_s"), "s"), latency),
-        _card("Area", area(totals.get("area_mm2")), f"{count(totals.get('arrays'))} arrays"),
+        fact("Energy for one image", quantity(totals.get("energy_j"), "J"), energy),
+        fact("TOPS/W", efficiency(totals.get("tops_per_w")).removesuffix(" TOPS/W"), "at each site's own bits"),
+        fact("Latency on arrays", quantity(totals.get("latency_s"), "s"), latency),
+        fact("Area", area(totals.get("area_mm2")), f"{count(totals.get('arrays'))} arrays"),
     ]
 
 
 def _cells(report: MappingReport) -> int:
     return sum(row.cycles or 0 for row in report.rows)
-
-
-def _card(title: str, figure: str, more: str) -> Element:
-    return element(
-        "div",
-        element("dt", title),
-        element("dd", figure, class_="figure"),
-        element("dd", more, class_="more"),
-    )
 
 
 def split(report: MappingReport) -> Element:
@@ -143,18 +137,33 @@ def chips(report: MappingReport) -> list[Element]:
     return made
 
 
+def jump(sections: Sequence[Element]) -> Element:
+    """Return links to the parts of the page, by their headings."""
+    links = [element("a", "Sites", href="#sites-heading")]
+    for section in sections:
+        heading = section.find("h2")
+        if heading is not None and heading.get("id"):
+            links.append(element("a", heading.text or "", href=f"#{heading.get('id')}"))
+    return element("nav", *links, class_="jump", aria_label="Parts of this page")
+
+
 def anchors(report: MappingReport) -> dict[str, str]:
     """Return the id of each row's line in the table."""
     return {row.name: f"site-{number}" for number, row in enumerate(report.rows)}
 
 
-def sites_table(report: MappingReport) -> Element:
-    """Return one line for each site."""
+def sites_table(report: MappingReport, plans: Mapping[Plan, int]) -> Element:
+    """Return one line for each site.
+
+    Args:
+        report: of a mapping.
+        plans: the number of each distinct bit plan on the page.
+    """
     head = element("tr")
     for title, key, classes in _COLUMNS:
         button = element("button", title, type="button")
         head.append(element("th", button, scope="col", class_=classes, data_key=key))
-    body = element("tbody", *(_line(number, row) for number, row in enumerate(report.rows)))
+    body = element("tbody", *(_line(number, row, plans) for number, row in enumerate(report.rows)))
     sums = {"name": f"{len(report.rows)} sites", "macs": count(sum(row.macs for row in report.rows))}
     sums["reads"] = count(report.totals.get("reads"))
     if any(row.energy_parts_j for row in report.rows):
@@ -165,7 +174,7 @@ def sites_table(report: MappingReport) -> Element:
     return element("div", table, class_="scroll", tabindex="0", role="region", aria_label="Table of sites")
 
 
-def _line(number: int, row: ReportRow) -> Element:
+def _line(number: int, row: ReportRow, plans: Mapping[Plan, int]) -> Element:
     calls = [element("span", f" ({row.calls} calls)", class_="quiet")] if row.calls > 1 else []
     name = element("button", *breakable(row.name), *calls, type="button", class_="open", aria_haspopup="dialog")
     cells: dict[str, Element | str] = {
@@ -179,7 +188,7 @@ def _line(number: int, row: ReportRow) -> Element:
         "weight_bits": bits(row),
         "row_tiles": tiles(row),
         "utilisation": share(row.utilisation) if row.utilisation is not None else "-",
-        "cells_digital": bit_plan(row.reads_per_cell),
+        "cells_digital": _bit_plan(row, plans),
         "adc_bits": str(row.adc_bits) if row.adc_bits is not None else "-",
         "reads": count(row.reads) if row.target == "analog" else "-",
         "energy_j": quantity(row.energy_j, "J") if row.energy_parts_j else "-",
@@ -189,13 +198,12 @@ def _line(number: int, row: ReportRow) -> Element:
     return element("tr", *line, id=f"site-{number}", data_index=number)
 
 
-def breakable(name: str) -> list[Element | str]:
-    """Return a qualified name that may be broken after its dots."""
-    first, *rest = name.split(".")
-    parts: list[Element | str] = [first]
-    for part in rest:
-        parts += [".", element("wbr"), part]
-    return parts
+def _bit_plan(row: ReportRow, plans: Mapping[Plan, int]) -> Element | str:
+    if not row.reads_per_cell:
+        return "-"
+    number = plans[row.reads_per_cell]
+    words = element("span", bit_plan(row.reads_per_cell), class_="w3", aria_hidden="true")
+    return element("span", glyph(row.reads_per_cell, number), words, class_="plan-cell", data_plan=number)
 
 
 def unmapped_section(report: MappingReport) -> list[Element]:
@@ -219,7 +227,7 @@ _UNMAPPED_COLUMNS = (
 
 
 def cost_section(report: MappingReport) -> list[Element]:
-    """Return the cost part by part, with models and bands; nothing where no site is on the chip."""
+    """Return where the energy goes, and the cost part by part with its models; nothing where no site is on the chip."""
     lines = cost_lines(report)
     if not lines:
         return []
@@ -236,7 +244,18 @@ def cost_section(report: MappingReport) -> list[Element]:
         body.append(element("tr", *(element("td", cell, class_=classes) for cell, (_, classes) in cells)))
     title = element("h2", "Cost of one image", id="cost-heading")
     table = element("div", element("table", element("thead", head), body), class_="scroll")
-    return [element("section", title, table, aria_labelledby="cost-heading")]
+    heading = element("h3", "Part by part")
+    return [
+        element(
+            "section",
+            title,
+            *energy_view(report, anchors(report)),
+            heading,
+            table,
+            class_="cost",
+            aria_labelledby="cost-heading",
+        )
+    ]
 
 
 def dataflow_section(report: MappingReport) -> list[Element]:
@@ -277,4 +296,4 @@ def notes_section(report: MappingReport) -> list[Element]:
     if not report.notes:
         return []
     lines = (element("li", element("strong", where or "model"), f": {text}") for where, text in report.notes)
-    return [element("section", element("h2", "Notes"), element("ul", *lines, class_="notes"))]
+    return [element("section", element("h2", "Notes", id="notes-heading"), element("ul", *lines, class_="notes"))]

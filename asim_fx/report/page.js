@@ -1,6 +1,9 @@
 "use strict";
 (() => {
-  const sites = JSON.parse(document.getElementById("report-data").textContent).sites;
+  const { sites, shared } = JSON.parse(document.getElementById("report-data").textContent);
+  for (const [field, values] of Object.entries(shared)) {
+    for (const site of sites) site[field] = values[site[field]];
+  }
   const table = document.getElementById("site-table");
   const body = table.tBodies[0];
   const rows = [...body.rows];
@@ -12,12 +15,6 @@
     const node = document.createElement(tag);
     for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
     node.append(...children.map((child) => (child instanceof Node ? child : String(child))));
-    return node;
-  }
-  function svg(tag, attributes, text) {
-    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-    if (text !== undefined) node.textContent = text;
     return node;
   }
 
@@ -118,37 +115,10 @@
     }
     return list;
   }
-  function drawPlan(reads) {
-    const cell = 26, left = 78, top = 34, high = reads.length, wide = reads[0].length;
-    const drawing = svg("svg", { viewBox: `0 0 ${left + wide * cell + 8} ${top + high * cell + 8}`,
-      width: left + wide * cell + 8, height: top + high * cell + 8, role: "img",
-      "aria-label": `bit plan of ${high} stored by ${wide} streamed planes` });
-    drawing.append(svg("text", { x: left, y: 12 }, "streamed (input) planes"));
-    // Drawn with the MSB first, as numbers are written; the data counts from the LSB.
-    for (let i = 0; i < high; i++) {
-      for (let j = 0; j < wide; j++) {
-        const n = reads[high - 1 - i][wide - 1 - j];
-        const x = left + j * cell, y = top + i * cell;
-        const kind = n === 0 ? "digital" : n === 1 ? "analog" : "voted";
-        const box = svg("rect", { x, y, width: cell - 2, height: cell - 2, rx: 2, class: kind });
-        box.append(svg("title", {}, `stored plane ${high - 1 - i}, streamed plane ${wide - 1 - j}: ` +
-          (n === 0 ? "digital" : n === 1 ? "analog, read once" : `voted, ${n} reads`)));
-        drawing.append(box);
-        if (n > 1) drawing.append(svg("text", { x: x + cell / 2 - 1, y: y + cell / 2 + 3, class: "in-cell" }, n));
-      }
-    }
-    drawing.append(svg("text", { x: left, y: top - 6 }, "MSB"));
-    if (wide > 2) drawing.append(svg("text", { x: left + wide * cell - 2, y: top - 6, "text-anchor": "end" }, "LSB"));
-    drawing.append(svg("text", { x: left - 6, y: top + 16, "text-anchor": "end" }, "stored MSB"));
-    if (high > 1) drawing.append(svg("text", { x: left - 6, y: top + high * cell - 10, "text-anchor": "end" }, "LSB"));
-    const cells = reads.flat();
-    const legend = el("ul", { class: "legend" });
-    const kinds = { digital: (n) => n === 0, voted: (n) => n > 1, analog: (n) => n === 1 };
-    for (const [kind, is] of Object.entries(kinds)) {
-      const found = cells.filter(is).length;
-      if (found) legend.append(el("li", { class: kind }, el("span", { class: "swatch" }), `${found} ${kind}`));
-    }
-    return el("div", { class: "plan" }, drawing, legend);
+  /** The drawing of the page, once more: its cells are the same symbols. */
+  function drawPlan(index) {
+    const number = document.querySelector(`#site-${index} .plan-cell`).dataset.plan;
+    return document.querySelector(`#plan-figure-${number} .plan`).cloneNode(true);
   }
   /** A field's origin is its own, or that of the nearest part of the spec above it. */
   function origin(provenance, field) {
@@ -171,7 +141,7 @@
     const parts = [el("h2", { id: "detail-name" }, site.name),
       el("p", {}, el("span", { class: `target ${site.target}` }, site.target), ` ${site.kind}`, site.reason ? `: ${site.reason}` : "")];
     if (site.notes.length) parts.push(el("ul", { class: "notes" }, ...site.notes.map((note) => el("li", {}, note))));
-    if (site.reads_per_cell) parts.push(el("h3", {}, "Bit plan"), drawPlan(site.reads_per_cell));
+    if (site.reads_per_cell) parts.push(el("h3", {}, "Bit plan"), drawPlan(index));
     const known = new Set([...DRAWN, ...Object.values(GROUPS).flat()]);
     const groups = { ...GROUPS, Other: Object.keys(site).filter((key) => !known.has(key)) };
     for (const [title, keys] of Object.entries(groups)) {
@@ -197,6 +167,25 @@
     const row = event.target.closest("tr");
     if (row && !String(getSelection())) open(indexOf(row));
   };
+
+  // A name in a drawing leads to its row, even one that the filters hide.
+  function reveal(link) {
+    const row = document.getElementById(link.getAttribute("href").slice(1));
+    if (row.hidden) {
+      search.value = "";
+      for (const chip of chips) chip.setAttribute("aria-pressed", "false");
+      filter();
+    }
+    for (const other of rows) other.classList.toggle("found", other === row);
+    row.scrollIntoView({ block: "center" });
+    row.querySelector(".open").focus({ preventScroll: true });
+  }
+  document.querySelector("main").addEventListener("click", (event) => {
+    const link = event.target.closest(".bars a, .gantt a");
+    if (!link) return;
+    event.preventDefault();
+    reveal(link);
+  });
 
   // The dataflow: scrolls, drags, zooms; a box leads to its row ----------------------------------------
   const canvas = document.querySelector(".canvas");
@@ -250,14 +239,6 @@
     if (!link) return;
     event.preventDefault();
     if (moved) return;
-    const row = document.getElementById(link.getAttribute("href").slice(1));
-    if (row.hidden) {
-      search.value = "";
-      for (const chip of chips) chip.setAttribute("aria-pressed", "false");
-      filter();
-    }
-    for (const other of rows) other.classList.toggle("found", other === row);
-    row.scrollIntoView({ block: "center" });
-    row.querySelector(".open").focus({ preventScroll: true });
+    reveal(link);
   };
 })();

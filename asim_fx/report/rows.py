@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from asim_fx.mapping.schedule import Schedule
+
 Shape = tuple[int | None, ...]
 
 
@@ -46,7 +48,8 @@ class ReportRow:
         adc_bits: resolution, ``ideal``, or None.
         row_tiles: tiles along the reduction.
         column_tiles: arrays side by side.
-        utilisation: share of the arrays' cells that hold a weight bit, 0..1.
+        utilisation: share of the arrays' cells that hold part of a weight, 0..1.
+        columns_per_output: physical columns that one output takes.
         cycles: cells of the bit plan: stored planes x streamed planes.
         cells_digital: of these, computed exactly.
         cells_voted: of these, read several times.
@@ -68,6 +71,14 @@ class ReportRow:
         adc_area_mm2: area of their converters.
         cost_models: part of the energy, ``latency``, ``area``, ``adc_area`` or ``setup`` -> the model that made it and
             its band, or what is missing.
+        static_scale: calibrated scale of the streamed operand, the real value of its largest code; None where it has
+            none, or was not calibrated; so the next ones.
+        clipped: share of the streamed values met in calibration that it clips, 0..1.
+        stored_scale: calibrated scale of the stored operand, where that is an activation.
+        stored_clipped: share of the stored values that it clips.
+        window_low_mac: MAC value of a one-bit input plane at code 0, where the converter's window was calibrated.
+        window_high_mac: MAC value at the top code.
+        window_clipped: share of the MAC values met in calibration outside the window.
         settings: dotted field of the spec -> the value resolved for this site; empty where it stays float.
         provenance: dotted field -> where its value came from.
         notes: what else must be said (``patch split``, ``batch-dependent``).
@@ -105,6 +116,7 @@ class ReportRow:
     row_tiles: int | None = None
     column_tiles: int | None = None
     utilisation: float | None = None
+    columns_per_output: int | None = None
     cycles: int | None = None
     cells_digital: int | None = None
     cells_voted: int | None = None
@@ -125,6 +137,13 @@ class ReportRow:
     area_mm2: float | None = None
     adc_area_mm2: float | None = None
     cost_models: Mapping[str, str] = field(default_factory=dict)
+    static_scale: float | None = None
+    clipped: float | None = None
+    stored_scale: float | None = None
+    stored_clipped: float | None = None
+    window_low_mac: float | None = None
+    window_high_mac: float | None = None
+    window_clipped: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -201,6 +220,7 @@ class MappingReport:
         verification: what was checked of the capture, in words.
         versions: package -> version that made this.
         engine: what computes the simulation on the CPU, and why.
+        schedule: when each site works on which macros.
     """
 
     model: str
@@ -213,3 +233,4 @@ class MappingReport:
     verification: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     engine: str = ""
+    schedule: Schedule = field(default_factory=Schedule)

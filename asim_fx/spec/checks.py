@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from asim_fx.errors import SpecIssue
 from asim_fx.ir import input_plane_widths
+from asim_fx.spec.calibration import MOST_BITS_WITH_KL
 from asim_fx.spec.circuit_checks import circuit_conflicts
 from asim_fx.spec.conflict import Conflict
+from asim_fx.spec.encoding_checks import encoding_conflicts
 from asim_fx.spec.merge import MACRO, Merged, merge, undefined_macro
 from asim_fx.spec.schema import HardwareSpec, Macro, SiteSettings
 from asim_fx.spec.sources import source_issues
@@ -34,6 +36,7 @@ def conflicts(settings: SiteSettings, signed: bool | None) -> list[Conflict]:
     if settings.target == "analog":
         found += _macro_conflicts(settings)
         found += circuit_conflicts(settings)
+        found += encoding_conflicts(settings)
         found += _bit_plan_conflicts(settings, signed)
     return found
 
@@ -43,6 +46,12 @@ def _operand_conflicts(settings: SiteSettings, signed: bool | None) -> Iterator[
         yield Conflict(
             ("input_bits", "signed"),
             "`input_bits: 1` leaves no bit for the magnitude of a signed input; use 2 or more, or `signed: false`",
+        )
+    if settings.scale == "static" and settings.calibration.method == "kl" and settings.input_bits > MOST_BITS_WITH_KL:
+        yield Conflict(
+            ("calibration.method", "input_bits"),
+            f"`calibration.method: kl` compares histograms, and is for `input_bits` of {MOST_BITS_WITH_KL} or less, "
+            f"not {settings.input_bits}; use mse or percentile",
         )
     if settings.weight_bits == 1:
         yield Conflict(
@@ -129,9 +138,16 @@ def _bit_plan_conflicts(settings: SiteSettings, signed: bool | None) -> Iterator
             )
     elif hybrid.levels > (most := _most_levels(settings, signed)):
         yield Conflict(
-            ("hybrid.levels", "weight_bits", "input_bits", "input_encoding"),
+            (
+                "hybrid.levels",
+                "weight_bits",
+                "input_bits",
+                "input_encoding",
+                "macro.weight_encoding",
+                "macro.cell_bits",
+            ),
             f"`hybrid.levels: {hybrid.levels}` is more than there are: at most {most} with `weight_bits: "
-            f"{settings.weight_bits}`, `input_bits: {settings.input_bits}` and `input_encoding: "
+            f"{settings.weight_bits}`{_stored_as(settings)}, `input_bits: {settings.input_bits}` and `input_encoding: "
             f"{settings.input_encoding}`",
         )
     if 0 < vote.levels <= hybrid.levels:
@@ -150,13 +166,20 @@ def _bit_plan_conflicts(settings: SiteSettings, signed: bool | None) -> Iterator
         )
 
 
+def _stored_as(settings: SiteSettings) -> str:
+    layout = settings.macro.layout
+    more = "" if layout.encoding == "twos-complement" else f", `weight_encoding: {layout.encoding}`"
+    return more if layout.cell_bits == 1 else f"{more}, `cell_bits: {layout.cell_bits}`"
+
+
 def _most_levels(settings: SiteSettings, signed: bool | None) -> int:
     """Return C_w + C_x - 1; the larger of both signs while the sign is not known."""
     signs = (True, False) if signed is None else (signed,)
     planes = [
         len(input_plane_widths(settings.input_bits, signed=sign, encoding=settings.input_encoding)) for sign in signs
     ]
-    return settings.weight_bits + max(planes) - 1
+    digits = settings.macro.layout.widths(settings.weight_bits, signed=True)
+    return len(digits) + max(planes) - 1
 
 
 def spec_issues(spec: HardwareSpec, removed: Sequence[str] = ()) -> list[SpecIssue]:

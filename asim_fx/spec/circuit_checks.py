@@ -30,10 +30,6 @@ def circuit_conflicts(settings: SiteSettings) -> Iterator[Conflict]:
     if macro.weights == "parallel":
         for name in _given(macro, _NOT_SIGNED):
             yield _both(name, "weights", f"`{name}` is defined for bit planes only, and `weights` is parallel")
-        if macro.adc.range != "rows":
-            yield _both(
-                "adc.range", "weights", f"`adc.range: {macro.adc.range}` has no meaning with `weights: parallel`"
-            )
     yield from _range_conflicts(macro)
     yield from _array_conflicts(settings)
 
@@ -75,6 +71,9 @@ def _range_conflicts(macro: Macro) -> Iterator[Conflict]:
     if adc.range != "window":
         for name in _given(macro, ("adc.window.low_mac", "adc.window.high_mac")):
             yield _both(name, "adc.range", f"`{name}` needs `adc.range: window`, not `{adc.range}`")
+        if adc.range == "calibrated" and adc.bits == "ideal":
+            message = "`adc.range: calibrated` chooses what the codes stand for, and `adc.bits: ideal` has none"
+            yield _both("adc.range", "adc.bits", message)
     elif window.high_mac is None:
         yield _both("adc.range", "adc.window.high_mac", "`adc.range: window` needs `adc.window.high_mac`")
     elif window.low_mac >= window.high_mac:

@@ -11,9 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_serializer
 
+from asim_fx.encoding import CellLayout, WeightEncoding
 from asim_fx.spec.base import Extent, PositiveInt, SpecModel
+from asim_fx.spec.calibration import Calibration
 from asim_fx.spec.chip import Chip
-from asim_fx.spec.circuits import Bitline, Capacitors, Cells, Window
+from asim_fx.spec.circuits import Bitline, Capacitors, Cells, Differential, Window
 from asim_fx.spec.macro_cost import MacroCost
 from asim_fx.spec.measured import MeasuredFile
 from asim_fx.spec.origin import SpecOrigin
@@ -33,13 +35,13 @@ class Adc(SpecModel):
     bits: Annotated[int, Field(ge=1, le=24)] | Literal["ideal"] = Field(
         8, description="Resolution in bits, or `ideal`: no converter, the column's value as it is."
     )
-    range: Literal["rows", "used", "window"] = Field(
+    range: Literal["rows", "used", "window", "calibrated"] = Field(
         "rows",
         description="What the converter tells apart: `rows`: MAC values up to all `rows` times the largest input "
         "plane value, as in ASiM. `used`: up to the rows that the fullest row tile of the site uses. `window`: "
-        "what `window` says.",
+        "the limits that `window` gives. `calibrated`: limits chosen on data, for each site, as `window` says.",
     )
-    window: Window = Field(default_factory=Window, description="Limits of `range: window`.")
+    window: Window = Field(default_factory=Window, description="Limits, or how they are chosen.")
     columns_per_adc: PositiveInt = Field(
         1, description="Columns that share a converter, and so its gain and offset; at most `columns`."
     )
@@ -100,7 +102,12 @@ class Current(SpecModel):
         0.0, description="alpha in mac / (1 + alpha * mac), per unit of MAC value."
     )
     cell_variation_percent: Percent = Field(
-        0.0, description="Standard deviation of each stored bit's strength, in percent of a bit."
+        0.0, description="Standard deviation of each cell's strength, in percent of the strongest."
+    )
+    cell_variation_law: Literal["independent", "proportional"] = Field(
+        "independent",
+        description="What that is a percentage of. `independent`: of the most that a cell can hold, in cells that hold "
+        "0 too, as in ASiM. `proportional`: of what the cell holds, so that a 0 adds nothing.",
     )
     cell_variation: Literal["die", "redrawn"] = Field(
         "die",
@@ -112,7 +119,11 @@ class Macro(SpecModel):
     """One compute-in-memory array with its ADCs."""
 
     rows: Extent = Field(255, description="Rows that add up on one column in one read.")
-    columns: Extent = Field(256, description="Physical columns; an output takes `weight_bits` of them.")
+    columns: Extent = Field(
+        256,
+        description="Physical columns; an output takes one for each bit of its weights, unless `weight_encoding` and "
+        "`cell_bits` say otherwise.",
+    )
     adc: Adc = Field(default_factory=Adc, description="The converter.")
     noise: Noise = Field(default_factory=Noise, description="What is drawn anew for each read.")
     domain: Literal["charge", "current"] = Field("charge", description="What a column adds up.")
@@ -125,7 +136,26 @@ class Macro(SpecModel):
         description="`parallel`: one read takes the whole signed product of input and weight, instead of one "
         "bit plane each.",
     )
+    weight_encoding: WeightEncoding = Field(
+        "twos-complement",
+        description="As what a weight w of b bits is stored. `twos-complement`: as its bits, the sign in a column of "
+        "its own (ASiM). `offset`: as w + 2^(b-1), never negative; the sum of the inputs, times 2^(b-1), is subtracted "
+        "digitally. `differential`: its positive and its negative part, b - 1 bits each, in columns of their own.",
+    )
+    cell_bits: Annotated[int, Field(ge=1, le=8)] = Field(
+        1,
+        description="Bits of the weight that one cell holds, and one read takes; the sign of `twos-complement` always "
+        "has a cell of one bit.",
+    )
+    differential: Differential = Field(
+        default_factory=Differential, description="The columns of `weight_encoding: differential`."
+    )
     cost: MacroCost = Field(default_factory=MacroCost, description="What energy, latency and area follow from.")
+
+    @property
+    def layout(self) -> CellLayout:
+        """How stored codes lie in the cells."""
+        return CellLayout(self.weight_encoding, self.cell_bits, self.differential.subtract)
 
 
 class Hybrid(SpecModel):
@@ -167,6 +197,12 @@ class Settings(SpecModel):
         "dynamic",
         description="`dynamic`: of the whole tensor at hand (ASiM). `sample`: per sample of the batch. "
         "`static`: calibrated.",
+    )
+    calibration: Calibration = Field(default_factory=Calibration, description="How `scale: static` is chosen on data.")
+    weight_scale: Literal["tensor", "channel"] = Field(
+        "tensor",
+        description="Scale of the weights: one for the whole tensor (ASiM), or one for each output channel. Conv and "
+        "linear only: what attention stores is an activation, and has one scale.",
     )
     hybrid: Hybrid = Field(default_factory=Hybrid, description="Digital part of the bit plan.")
     vote: Vote = Field(default_factory=Vote, description="Voted part of the bit plan.")

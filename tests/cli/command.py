@@ -13,10 +13,13 @@ from asim_fx.cli import main
 ENTRIES: dict[str, Callable[[], None]] = {
     "asim": main.run,
     "asim-convert": main.run_convert,
+    "asim-import": main.run_import,
     "asim-simulate": main.run_simulate,
     "asim-plan": main.run_plan,
     "asim-spec": main.run_spec,
+    "asim-report": main.run_report,
     "asim-sweep": main.run_sweep,
+    "asim-train": main.run_train,
 }
 
 

@@ -9,7 +9,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ENTRIES = {"asim-convert": "run_convert", "asim-simulate": "run_simulate", "asim-spec": "run_spec"}
+ENTRIES = {
+    "asim-convert": "run_convert",
+    "asim-simulate": "run_simulate",
+    "asim-spec": "run_spec",
+    "asim-report": "run_report",
+}
 
 
 def start(command: str, *arguments: object, encoding: str = "utf-8", **streams: object) -> subprocess.Popen[bytes]:

@@ -58,8 +58,9 @@ def plan(
     analog = target is Target.ANALOG
     parallel = macro.weights == "parallel"
     widths = (input_bits,) if parallel else input_plane_widths(input_bits, signed=False, encoding=encoding)
-    bits = BitPlan.analog(1 if parallel else weight_bits, widths)
-    tiles = tile(made, rows=macro.rows, columns=macro.columns, weight_bits=weight_bits)
+    layout = macro.layout
+    bits = BitPlan.analog(1, widths) if parallel else layout.bit_plan(weight_bits, widths, signed=True)
+    tiles = tile(made, rows=macro.rows, columns=macro.columns, output_columns=layout.columns(weight_bits, signed=True))
     return SitePlan(
         site=made,
         target=target,

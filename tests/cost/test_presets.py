@@ -44,7 +44,7 @@ def test_a_full_array_has_the_published_efficiency(name: str, number: int):
         site=made,
         target=Target.ANALOG,
         settings=settings,
-        tiles=tile(made, rows=macro.rows, columns=macro.columns, weight_bits=settings.weight_bits),
+        tiles=tile(made, rows=macro.rows, columns=macro.columns, output_columns=settings.weight_bits),
         bits=BitPlan.analog(stored, widths),
     )
     energy = site_cost(plan).energy

@@ -11,7 +11,7 @@ from torch import nn
 from asim_fx.data import open_data
 from asim_fx.digits import CLASSES, MEAN, PIXEL_MAX, STD, load_digits
 from asim_fx.models import build_model
-from asim_fx.models.zoo import ASIM_MODELS
+from asim_fx.models.zoo import DIGITS_MODELS
 
 
 def test_all_images_of_the_origin_are_there_once() -> None:
@@ -50,7 +50,7 @@ def test_the_normalisation_is_that_of_the_training_images() -> None:
     assert pixels.std() == pytest.approx(STD, abs=1e-3)
 
 
-@pytest.mark.parametrize("name", ASIM_MODELS)
+@pytest.mark.parametrize("name", DIGITS_MODELS)
 def test_the_shipped_weights_reach_the_accuracy_they_state(name: str) -> None:
     stated = json.loads((files("asim_fx.digits") / f"{name}.json").read_text())
     built = build_model(f"asim:{name}")
@@ -63,7 +63,7 @@ def test_the_shipped_weights_reach_the_accuracy_they_state(name: str) -> None:
     assert sum(p.numel() for p in built.model.parameters()) == stated["parameters"]
 
 
-@pytest.mark.parametrize("name", ASIM_MODELS)
+@pytest.mark.parametrize("name", DIGITS_MODELS)
 def test_the_weights_are_small(name: str) -> None:
     assert len((files("asim_fx.digits") / f"{name}.safetensors").read_bytes()) < 1.5e6
 

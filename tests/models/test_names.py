@@ -12,7 +12,7 @@ from asim_fx.models import matching_models
         ("test_vit[23]", ["test_vit2", "test_vit3"]),
         ("timm:test_vit?", ["test_vit2", "test_vit3", "test_vit4"]),
         ("torchvision:raft_*", ["torchvision:raft_large", "torchvision:raft_small"]),
-        ("asim:*", ["asim:digits_resnet", "asim:digits_vit"]),
+        ("asim:digits_*", ["asim:digits_resnet", "asim:digits_vit"]),
     ],
 )
 def test_what_a_pattern_matches(pattern: str, names: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from asim_fx.ops.draws import Seed
 from asim_fx.ops.engines import plain
 from asim_fx.ops.linear import linear_reduction
 from asim_fx.ops.matmul import matmul_reduction
+from asim_fx.ops.planes import planes_of
 from tests.ops.configs import make_config
 
 STATIC: list[dict[str, Any]] = [
@@ -140,19 +142,27 @@ def test_an_offset_moves_the_code_of_its_column() -> None:
 
 def test_stuck_cells_are_as_many_as_stated_and_hold_what_they_hold() -> None:
     """160,000 cells: the standard error of a share of 5 % is 0.055 %; 5 of them."""
-    cells, operand = torch.arange(40_000), Operand(4, True)
-    zeros, ones = torch.zeros(40_000), torch.full((40_000,), -1.0)  # no cell holds 1; every cell does
+    cells, bits = torch.arange(40_000), planes_of(Operand(4, False), (1, 1, 1, 1))
+    zeros, ones = torch.zeros(40_000, dtype=torch.int64), torch.full((40_000,), 15)  # no cell holds 1; every cell does
     effects = ReadEffects(8, stuck_at_0_percent=5.0, stuck_at_1_percent=3.0)
-    up = stick_cells(zeros, cells, operand, effects, (1, 2)).to(torch.int64) & 15
-    down = ~stick_cells(ones, cells, operand, effects, (1, 2)).to(torch.int64) & 15
+    up = stick_cells(zeros, cells, bits, effects, (1, 2))
+    down = ~stick_cells(ones, cells, bits, effects, (1, 2)) & 15
     shares = [sum(int(((held >> bit) & 1).sum()) for bit in range(4)) / 160_000 for held in (down, up)]
     assert abs(shares[0] - 0.05) < 0.0028
     assert abs(shares[1] - 0.03) < 0.0022
     assert not (up & down).any(), "no cell is stuck at both"
     everything = ReadEffects(8, stuck_at_1_percent=100.0)
-    assert stick_cells(zeros, cells, operand, everything, (1, 2)).unique().tolist() == [-1.0]
-    unsigned = stick_cells(zeros, cells, Operand(4, False), everything, (1, 2))
-    assert unsigned.unique().tolist() == [15.0]
+    assert stick_cells(zeros, cells, bits, everything, (1, 2)).unique().tolist() == [15]
+    wide = planes_of(Operand(4, False), (3, 1))
+    held = stick_cells(zeros, cells, wide, replace(everything, stuck_at_1_percent=50.0), (1, 2))
+    assert sorted(held.unique().tolist()) == [0, 7, 8, 15], "a cell of three bits is stuck as a whole"
+
+
+@pytest.mark.parametrize(("signed", "value"), [(True, -1.0), (False, 15.0)])
+def test_codes_whose_cells_all_hold_1(signed: bool, value: float) -> None:
+    config = make_config(stuck_at_1_percent=100.0, weight_signed=signed)
+    held, _ = on_die(linear_reduction(X, torch.zeros(8, 50)), config, Seed(1))
+    assert held.stored.unique().tolist() == [value]
 
 
 def test_stuck_cells_are_wrong_in_digital_cycles_too() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asim_fx.ir import BatchLayout, BitPlan, input_plane_widths
+from asim_fx.encoding import CellLayout
+from asim_fx.ir import BatchLayout, input_plane_widths
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
 
 
@@ -26,18 +27,21 @@ def make_config(
     scale: Any = "tensor",
     input_layout: BatchLayout | None = None,
     site: str = "site",
+    stored: CellLayout = CellLayout(),  # noqa: B008 (frozen)
+    weight_signed: bool = True,
     **effects: Any,
 ) -> OpConfig:
     widths = input_plane_widths(input_bits, signed=signed, encoding=encoding)
-    plan = BitPlan.analog(weight_bits, widths).with_digital(hybrid).with_votes(*votes)
+    plan = stored.bit_plan(weight_bits, widths, signed=weight_signed).with_digital(hybrid).with_votes(*votes)
     return OpConfig(
         site=site,
         input=Operand(input_bits, signed, scale, input_layout),
-        weight=Operand(weight_bits, True),
+        weight=Operand(weight_bits, weight_signed),
         plan=plan,
         step=step or rows,
-        read=ReadEffects(rows, adc_bits, **effects),
+        read=ReadEffects(rows, adc_bits, subtracted=stored.subtracts, **effects),
         layout=layout,
+        stored=stored,
     )
 
 

@@ -45,14 +45,14 @@ def _site(kind: OpKind, k: int, n: int, geometry: ConvGeometry | None) -> OpSite
     ],
 )
 def test_rows_hold_whole_channels(site: OpSite, rows: int, step: int, row_tiles: int, patch_split: bool) -> None:
-    tiles = tile(site, rows=rows, columns=256, weight_bits=8)
+    tiles = tile(site, rows=rows, columns=256, output_columns=8)
     assert (tiles.step, tiles.row_tiles, tiles.patch_split) == (step, row_tiles, patch_split)
 
 
 def test_an_output_takes_as_many_columns_as_its_weight_has_bits() -> None:
-    assert tile(linear(255, 33), rows=255, columns=256, weight_bits=8).column_tiles == 2
-    assert tile(linear(255, 32), rows=255, columns=256, weight_bits=8).column_tiles == 1
-    assert tile(linear(255, 33), rows=255, columns=256, weight_bits=4).column_tiles == 1
+    assert tile(linear(255, 33), rows=255, columns=256, output_columns=8).column_tiles == 2
+    assert tile(linear(255, 32), rows=255, columns=256, output_columns=8).column_tiles == 1
+    assert tile(linear(255, 33), rows=255, columns=256, output_columns=4).column_tiles == 1
 
 
 @given(
@@ -67,7 +67,7 @@ def test_every_weight_has_its_cell(
     channels: int, outputs: int, kernel: tuple[int, ...], rows: int, columns: int, bits: int
 ) -> None:
     site = conv(channels, outputs, kernel)
-    tiles = tile(site, rows=rows, columns=columns, weight_bits=bits)
+    tiles = tile(site, rows=rows, columns=columns, output_columns=bits)
     assert 1 <= tiles.step <= rows
     assert (tiles.row_tiles - 1) * tiles.step < site.k <= tiles.row_tiles * tiles.step
     assert tiles.column_tiles * columns >= outputs * bits
@@ -80,7 +80,7 @@ def test_each_phase_of_a_transposed_convolution_has_its_own_tiles() -> None:
     """3x3 with stride 2 on 8x8: phases of 4, 2, 2 and 1 taps with 8x8 outputs each; 12 rows hold 3, 6, 6 and 12 channels."""
     geometry = ConvGeometry((3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), output_padding=(1, 1))
     site = replace(_site(OpKind.CONV, 20 * 9, 5, geometry), input_shape=(None, 20, 8, 8))
-    tiles = tile(site, rows=12, columns=256, weight_bits=8)
+    tiles = tile(site, rows=12, columns=256, output_columns=8)
     assert tiles.row_tiles == 7 + 4 + 4 + 2
     assert tiles.row_reads == 64 * tiles.row_tiles
     assert not tiles.patch_split
@@ -92,5 +92,5 @@ def test_phases_may_have_different_numbers_of_outputs() -> None:
     """2 taps with stride 3 on 4 positions, without padding: 11 outputs, of which 4 use the one tap and 4 the other."""
     geometry = ConvGeometry((2,), (3,), ((0, 0),), (1,), output_padding=(0,))
     site = replace(_site(OpKind.CONV, 8 * 2, 5, geometry), input_shape=(None, 8, 4))
-    tiles = tile(site, rows=4, columns=256, weight_bits=8)
+    tiles = tile(site, rows=4, columns=256, output_columns=8)
     assert (tiles.row_tiles, tiles.row_reads) == (4, 2 * 4 + 2 * 4)

@@ -43,7 +43,10 @@ def messages(*overrides: str) -> str:
         (["capacitors.unit_ff=1", "capacitors.mismatch_percent=1"], ["unit_ff", "mismatch_percent"]),
         (["capacitors.unit_ff=1", "domain=current"], ["capacitors.unit_ff", "domain"]),
         (["capacitors.unit_ff=1", "weights=parallel"], ["capacitors.unit_ff", "weights"]),
-        (["adc.range=used", "weights=parallel"], ["adc.range: used", "weights: parallel"]),
+        (
+            ["adc.range=window", "adc.window.high_mac=9", "adc.window.low_mac=2", "weights=parallel"],
+            ["adc.window.low_mac: 2", "weights"],
+        ),
         (["cells.stuck_at_0_percent=60", "cells.stuck_at_1_percent=60"], ["stuck_at_0", "stuck_at_1"]),
         (["bitline.gain=0"], ["bitline.gain"]),
         (["adc.bits=0"], ["whole number from 1 to 24, or `ideal`"]),

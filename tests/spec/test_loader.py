@@ -159,7 +159,7 @@ rules:
         "chip.yaml:4: macros.m.noise.random_percent_fs: must be a number, 0 or more, not -1",
         "chip.yaml:4: macros.m.colums: there is no field `colums`; did you mean `columns`?",
         "chip.yaml:5: macros.m2: must be a mapping with rows, columns, adc, noise, domain, current, bitline, "
-        "capacitors, cells, weights or cost, not 5",
+        "capacitors, cells, weights, weight_encoding, cell_bits, differential or cost, not 5",
         "chip.yaml:6: macros.m2: this key is already in line 5; remove one of them",
         "chip.yaml:7: defaults.signed: must be `auto`, or `true` or `false`, not the text 'yes'",
         "chip.yaml:7: defaults.vote: must be a mapping with levels, samples or how, not 3",

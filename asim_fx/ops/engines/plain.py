@@ -22,14 +22,14 @@ from asim_fx.ops.draws import READS_PER_BLOCK, Seed, output_counters, read_words
 from asim_fx.ops.exact import can_convolve, integer_matmul
 from asim_fx.ops.parallel import for_each, threads_for
 from asim_fx.ops.planes import extract, partial_codes, partial_largest
+from asim_fx.ops.products import exact_product, largest_column, stored_product
 from asim_fx.ops.reduction import Block, Reduction
-from asim_fx.ops.schedule import ExactPart, ReadPart, Schedule, full_scale, lowest_part, schedule
+from asim_fx.ops.schedule import ExactPart, ReadPart, Schedule, lowest_part, part_scale, schedule
 from asim_fx.ops.tiles import TileMatrix, tile_matrices
 from asim_fx.ops.votes import vote
 
 WORKING_BYTES = 48 * 2**20
 """About what the intermediates of one block take."""
-
 ConvertNoisy = Callable[[Tensor, int, int, Columns | None], Tensor]
 """What ``convert`` does, of (MAC values, full scale, number of the read, columns) where each read draws its noise."""
 
@@ -70,14 +70,16 @@ def simulate(
     working_bytes: int = WORKING_BYTES,
     noisy_reads: NoisyReads = draw_plainly,
 ) -> Tensor:
-    """Return the sums of an operation in units of the product of both codes: float64, flat, row-major.
+    """Return the sums of an operation in units of the product of both codes: flat, row-major.
+
+    They are float64, or float32 where no digit is lost.
 
     Raises:
         UsageError: the fields of the configuration contradict each other.
     """
     work = schedule(config)
     if not work.parts:
-        return exact_sums(reduction, config, working_bytes=working_bytes)
+        return exact_products(reduction, config, working_bytes=working_bytes)
     return _simulate(reduction, config, work, seed, working_bytes, noisy_reads)
 
 
@@ -100,15 +102,11 @@ def _simulate(
 
     def prepare(groups: slice) -> Callable[[Block], None]:
         stored = reduction.stored[groups]
-        products = [
-            (part, right, _largest_column(right))
-            for part in work.exact
-            for right in [partial_codes(stored, work.stored, part.stored)]
-        ]
+        products = [stored_product(part, stored, work) for part in work.exact]
         variants = len({(part.stored, part.analog) for part in work.parts})
         matrices = tile_matrices(stored, None if cells is None else cells[groups], work.stored, config, seed, variants)
 
-        columns = column_matrices(None if cells is None else cells[groups], len(work.stored), config, seed)
+        columns = column_matrices(None if cells is None else cells[groups], config.plan.weight_planes, config, seed)
 
         def compute(block: Block) -> None:
             vectors = reduction.streamed(block)
@@ -121,11 +119,8 @@ def _simulate(
                 _read_tiles(vectors, matrices, columns, work, config, noisy, sums)
             shape = (*vectors.shape[:2], reduction.outputs)
             total = torch.full(shape, constant, dtype=torch.float64, device=device)
-            for part, right, column in products:
-                left = partial_codes(vectors, work.streamed, part.streamed)
-                largest = partial_largest(work.streamed, part.streamed)
-                term = largest * partial_largest(work.stored, part.stored)
-                total += integer_matmul(left, right, term, largest_sum=largest * column)
+            for product in products:
+                total += exact_product(product, vectors, work)
             reduction.place(result, block, sums.add_to(total, config))
 
         return compute
@@ -144,22 +139,28 @@ def _simulate(
     return result
 
 
-def _largest_column(right: Tensor) -> int:
-    """Return the largest sum of magnitudes of a column: bounds sums far more closely than the largest code does."""
-    return int(right.abs().sum(dim=-2, dtype=torch.float64).max()) if right.numel() else 0
-
-
 def exact_sums(reduction: Reduction, config: OpConfig, *, working_bytes: int = WORKING_BYTES) -> Tensor:
-    """Return the exact part of an operation alone, as ``simulate`` returns the whole: float64, flat, row-major."""
+    """Return the exact part of an operation alone in float64, flat, row-major."""
+    return exact_products(reduction, config, working_bytes=working_bytes).to(torch.float64)
+
+
+def exact_products(reduction: Reduction, config: OpConfig, *, working_bytes: int = WORKING_BYTES) -> Tensor:
+    """Return the exact part of an operation alone, as ``simulate`` returns the whole."""
     work = schedule(config)
     constant = lowest_part(config, reduction.length)
     if not work.exact:
         return torch.full((reduction.numel,), constant, dtype=torch.float64, device=reduction.stored.device)
     pairs = _whole_products(reduction, work)
     if reduction.whole is not None and pairs:
+        products = (
+            reduction.whole(partial_codes(reduction.gather.source, work.streamed, part.streamed), stored)
+            for part, stored in pairs
+        )
+        if len(pairs) == 1 and not constant:
+            return next(products)
         total = torch.full((reduction.numel,), constant, dtype=torch.float64, device=reduction.stored.device)
-        for part, stored in pairs:
-            total += reduction.whole(partial_codes(reduction.gather.source, work.streamed, part.streamed), stored)
+        for product in products:
+            total += product
         return total
     return _simulate(reduction, config, replace(work, parts=(), noisy=False), Seed(0), working_bytes)
 
@@ -172,7 +173,7 @@ def _whole_products(reduction: Reduction, work: Schedule) -> list[tuple[ExactPar
     for part in work.exact:
         stored = partial_codes(reduction.stored, work.stored, part.stored)
         largest = partial_largest(work.streamed, part.streamed)
-        if not can_convolve(stored.device, largest * _largest_column(stored)):
+        if not can_convolve(stored.device, largest * largest_column(stored, part, work)):
             return []
         pairs.append((part, stored))
     return pairs
@@ -214,7 +215,7 @@ def _read_tiles(
         for part in work.parts:
             plane = extract(rows, work.streamed[part.streamed])
             draw = of_tile if part.analog else None
-            silent = not draw and reads_nothing_as_zero(config.read, full_scale(config, work.streamed[part.streamed]))
+            silent = not draw and reads_nothing_as_zero(config.read, part_scale(config, work, part))
             if silent and not bool(plane.any()):
                 continue  # Nothing conducts: code 0.
             _read_part(plane, tile, part, matrices, columns, work, config, draw, sums)
@@ -238,9 +239,9 @@ def _read_part(
         # Float64 on a grid of 2**-20: exact, so that the order of the sum does not matter.
         macs = torch.matmul(plane.to(torch.float64), matrix)
     else:
-        macs = integer_matmul(plane, matrix, streamed.largest * work.stored[0].largest)
+        macs = integer_matmul(plane, matrix, streamed.largest * work.stored[part.stored[0]].largest)
     macs = macs.view(*macs.shape[:2], len(part.stored), -1)
-    full = full_scale(config, streamed)
+    full = part_scale(config, work, part)
     reads = part.reads if draw else 1
     averaged = reads if config.plan.vote == "mean" else 1
     for position, i in enumerate(part.stored):

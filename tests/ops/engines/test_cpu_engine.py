@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asim_fx.encoding import CellLayout, WeightEncoding
 from asim_fx.ir import BatchLayout
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.conv import conv_reduction
+from asim_fx.ops.die import on_die
 from asim_fx.ops.draws import Seed
 from asim_fx.ops.engines import plain
 from asim_fx.ops.engines.cpu import engine
@@ -21,6 +23,11 @@ from asim_fx.ops.linear import linear_reduction
 from asim_fx.ops.matmul import matmul_reduction
 from asim_fx.ops.reduction import Reduction
 from tests.ops.configs import make_config
+
+LAYOUTS = st.sampled_from(
+    [CellLayout(encoding, bits) for encoding in get_args(WeightEncoding) for bits in (1, 2, 3)] + [CellLayout()] * 6
+)
+"""Encodings of the stored operand; for half of the operations ASiM's own."""
 
 
 @st.composite
@@ -44,11 +51,13 @@ def reads(draw: st.DrawFn) -> dict[str, Any]:
         "votes": draw(st.sampled_from([(0, 1, "mode")] + [(hybrid + 2, 3, how) for how in ("mode", "median", "mean")])),
         "digital_cycles": draw(st.sampled_from(["exact", "adc"])),
         "compression_per_mac": compression,
+        "stored": draw(LAYOUTS),
         **noise,
     }
 
 
 def agree(reduction: Reduction, config: OpConfig, seed: Seed) -> None:
+    reduction, config = on_die(reduction, config, seed)
     assert torch.equal(engine.simulate(reduction, config, seed), plain.simulate(reduction, config, seed))
 
 
@@ -103,6 +112,28 @@ def test_a_sample_on_an_inner_axis() -> None:
     agree(linear_reduction(x, w), config, Seed(0, 2**32 - 3))
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from([(255, 8), (255, 7), (64, 8), (85, 8), (16, 4)]),
+    st.sampled_from([{"random_percent_fs": 0.05, "nonlinear_percent_fs": 0.05}, {"random_percent_fs": 0.06}]),
+    st.integers(1, 300),
+    st.sampled_from([(0, 1, "mode"), (9, 3, "median"), (9, 4, "mean"), (9, 3, "mode")]),
+    st.integers(1, 2),
+    st.integers(1, 8),
+)
+def test_noise_that_seldom_changes_a_code(
+    converter: tuple[int, int], noise: dict[str, float], length: int, votes: Any, encoding: int, dense: int
+) -> None:
+    rows, adc_bits = converter
+    config = make_config(
+        rows=rows, adc_bits=adc_bits, input_bits=4, weight_bits=4, encoding=encoding, votes=votes, **noise
+    )
+    x, w = random_codes((140, length), 4, signed=False, seed=length), random_codes((70, length), 4, signed=True, seed=1)
+    x *= torch.rand(x.shape, generator=torch.Generator().manual_seed(dense)) < dense / 8
+    assert not_covered(config) == ""
+    agree(linear_reduction(x, w), config, Seed(3))
+
+
 def test_the_low_half_of_a_word_is_reached() -> None:
     """So many reads of one value that some are left open by the high half: about 1 in 4,096."""
     config = make_config(rows=16, input_bits=2, weight_bits=2, adc_bits=4, random_percent_fs=3.0)
@@ -130,6 +161,11 @@ def test_neither_threads_nor_blocks_change_a_bit(threads: int, working: int, mon
     [
         ({"adc_bits": 4, "cell_variation_percent": 5.0}, "vary"),
         ({"adc_bits": None, "random_percent_fs": 1.0}, "ideal"),
+        ({"adc_bits": 4, "stored": CellLayout("differential", 1, "analog")}, "differential.subtract: analog"),
+        (
+            {"adc_bits": 4, "weight_bits": 10, "stored": CellLayout("differential")},
+            "both parts of differential weights",
+        ),
         ({"adc_bits": 8, "random_percent_fs": 9.0}, "too wide"),
         ({"adc_bits": 12, "random_percent_fs": 0.01}, "too many"),
     ],

@@ -11,6 +11,7 @@ from torch import Tensor
 from asim_fx.ir import BatchLayout
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.conv import conv_reduction
+from asim_fx.ops.die import on_die
 from asim_fx.ops.draws import Seed
 from asim_fx.ops.engines import plain
 from asim_fx.ops.linear import linear_reduction
@@ -73,7 +74,8 @@ def build(case: Case, device: str) -> tuple[Reduction, OpConfig]:
         pair = (stored(*first), streamed(*second)) if case.kind == "qk" else (streamed(*first), stored(*second))
         reduction = matmul_reduction(*pair, stored_first=case.kind == "qk")
     each = reduction.numel // samples
-    return reduction, make_config(layout=BatchLayout(each, each) if case.by_sample else None, **options)
+    config = make_config(layout=BatchLayout(each, each) if case.by_sample else None, **options)
+    return on_die(reduction, config, Seed(5, case.first_sample))
 
 
 def plain_sums(case: Case, device: str = "cpu") -> Tensor:

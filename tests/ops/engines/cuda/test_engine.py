@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asim_fx.encoding import CellLayout, WeightEncoding
 from asim_fx.ops.engines.cuda.plan import not_covered
 from tests.ops.configs import make_config
 from tests.ops.engines.cuda.cases import Case, build, cuda_sums, plain_sums
@@ -42,6 +43,14 @@ CASES = {
     "median": Case("linear", LINEAR, {**NOISE, "votes": (3, 9, "median")}),
     "mean": Case("linear", LINEAR, {**NOISE, "votes": (3, 5, "mean")}),
     "planes of two widths": Case("linear", LINEAR, {**NOISE, "input_bits": 6, "signed": True, "encoding": 3}),
+    "offset binary": Case("linear", LINEAR, {**NOISE, "stored": CellLayout("offset"), "hybrid": 2}),
+    "pairs of columns": Case("qk", (3, 7, 11, 5), {**NOISE, "stored": CellLayout("differential"), "hybrid": 2}),
+    "cells of three bits": Case(
+        "conv", CONV, {**NOISE, "rows": 20, "step": 18, "weight_bits": 6, "stored": CellLayout("differential", 3)}
+    ),
+    "a sign beside cells of two bits": Case(
+        "linear", LINEAR, {**NOISE, "encoding": 2, "stored": CellLayout(cell_bits=2)}
+    ),
     "conv": Case("conv", CONV, {**NOISE, "rows": 20, "step": 18}),
     "conv in blocks": Case("conv", CONV, {**NOISE, "rows": 20, "step": 18}, working_bytes=20_000),
     "depthwise": Case("conv", (2, 3, 5, 3, 3, 1, 1, 3), {**NOISE, "rows": 9}),
@@ -101,6 +110,7 @@ def cases(draw: st.DrawFn) -> Case:
         "random_percent_fs": draw(st.sampled_from([0.0, 0.3, 1.5])),
         "nonlinear_percent_fs": draw(st.sampled_from([0.0, 1.0])),
         "hybrid": draw(st.integers(0, 3)),
+        "stored": CellLayout(draw(st.sampled_from(get_args(WeightEncoding))), draw(st.integers(1, 3))),
         "votes": (draw(st.integers(0, 4)), draw(st.integers(1, 4)), draw(st.sampled_from(["mode", "median", "mean"]))),
     }
     by_sample = draw(st.booleans())
@@ -150,6 +160,12 @@ def test_the_compiled_kernel_gives_the_plain_engines_bits(name: str) -> None:
         ({"adc_bits": 4, "rows": 70_000}, "MAC values are too many"),
         ({**NOISE, "rows": 10, "step": 11}, "a row tile is longer than the array"),
         ({"adc_bits": 4, "input_bits": 17}, "codes of more than 16 bits"),
+        (
+            {"adc_bits": 4, "weight_bits": 10, "stored": CellLayout("differential")},
+            "both parts of differential weights",
+        ),
+        ({"adc_bits": 4, "stored": CellLayout("differential", 1, "analog")}, "differential.subtract: analog"),
+        ({"adc_bits": 4, "weight_bits": 8, "stored": CellLayout("offset", 8)}, "cell_bits of more than 7"),
     ],
 )
 def test_what_is_not_covered_has_a_reason(options: dict[str, Any], reason: str) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from asim_fx.compat import simulate_case
 from asim_fx.errors import NumericsError, UsageError
 
-DATA = Path(__file__).parent / "conformance"
+DATA = Path(__file__).parents[1] / "conformance"
 RUNS = 400
 
 

@@ -1,0 +1,1 @@
+"""The drawings of the HTML page, one a file: values in, elements out."""
