@@ -22,12 +22,13 @@ def umbrella() -> typer.Typer:
     """Return the app behind ``asim``: the same commands under one name."""
     import typer
 
-    from asim_fx.cli import convert, importing, report, simulate, spec, sweep, train
+    from asim_fx.cli import convert, importing, plan, report, simulate, spec, sweep, train
 
     app = typer.Typer(name="asim", help="Compile PyTorch models onto analog compute-in-memory.", no_args_is_help=True)
     app.command("convert", help=convert.HELP)(convert.convert)
     app.command("simulate", help=simulate.HELP)(simulate.simulate)
     app.command("sweep", help=sweep.HELP)(sweep.sweep)
+    app.command("plan", help=plan.HELP)(plan.plan)
     app.command("train", help=train.HELP)(train.train)
     app.add_typer(spec.app, name="spec")
     app.add_typer(report.app, name="report")
@@ -104,6 +105,17 @@ def run_sweep() -> None:
         return _single(sweep.sweep, sweep.HELP)
 
     _run(app, "asim-sweep")
+
+
+def run_plan() -> None:
+    """Run ``asim-plan``."""
+
+    def app() -> typer.Typer:
+        from asim_fx.cli import plan
+
+        return _single(plan.plan, plan.HELP)
+
+    _run(app, "asim-plan")
 
 
 def run_import() -> None:

@@ -15,6 +15,7 @@ ENTRIES: dict[str, Callable[[], None]] = {
     "asim-convert": main.run_convert,
     "asim-import": main.run_import,
     "asim-simulate": main.run_simulate,
+    "asim-plan": main.run_plan,
     "asim-spec": main.run_spec,
     "asim-report": main.run_report,
     "asim-sweep": main.run_sweep,
