@@ -5,6 +5,8 @@
     measured-N.csv      the measured files that it names, if any
     model.safetensors   the weights of the converted graph
     program.pt2         the model itself, for one that came from such a file; without the pickles of the original
+    calibration.json    what was calibrated, if anything: scales, converter windows, and what they clip
+    probe.json          how faithful each site is, if asim-simulate --probe measured it; later than the hashes
     report.json         the mapping, site by site, with where each setting came from
     report.html         the same for people
 
@@ -21,19 +23,14 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from asim_fx.capture import InputSignature, module_of
-from asim_fx.conversion import convert, versions
-from asim_fx.converted import ConvertedModel
-from asim_fx.errors import ArtifactError, AsimError, OutputError, SpecError
-from asim_fx.fingerprint import fingerprint
 from asim_fx.artifact_files import (
+    CALIBRATION,
     FORMAT,
     MANIFEST,
     PAGE,
@@ -46,11 +43,18 @@ from asim_fx.artifact_files import (
     read_manifest,
     sha256,
 )
+from asim_fx.calibration import restore
+from asim_fx.capture import InputSignature, module_of
+from asim_fx.conversion import convert, versions
+from asim_fx.converted import ConvertedModel
+from asim_fx.errors import ArtifactError, AsimError, OutputError, SpecError
+from asim_fx.fingerprint import fingerprint
 from asim_fx.likeness import weight_differences
 from asim_fx.models import ModelSource
 from asim_fx.models.exported import file_hash
 from asim_fx.models.pt2 import clean_archive
 from asim_fx.models.pt2.words import check_structure
+from asim_fx.report import calibrated
 from asim_fx.report.files import render
 from asim_fx.spec import HardwareSpec, load_spec, parse_spec
 from asim_fx.spec.document import complete_document, to_yaml
@@ -66,6 +70,9 @@ def save(converted: ConvertedModel, directory: str | os.PathLike[str]) -> None:
     Raises:
         OutputError: the folder cannot be written, or holds something that is no artifact.
     """
+    if converted.recipe.trainable:
+        message = "this is the training form of a model, which no artifact can hold"
+        raise OutputError(message, hint="asim_fx.training.deploy makes a model to save of it")
     target = Path(directory)
     if target.exists() and not _replaceable(target):
         message = f"{target} exists and is no artifact"
@@ -110,6 +117,7 @@ def load(directory: str | os.PathLike[str], model: nn.Module | ExportedProgram |
             folder / SPEC, manifest["overrides"], read_file=lambda path: measured_text(folder, measured[path])
         )
         strict, fold_batch_norm = bool(manifest["strict"]), bool(manifest["fold_batch_norm"])
+        pact = bool(manifest["pact"])
         name, seed, expected = str(manifest["name"]), int(manifest["seed"]), str(manifest["fingerprint"])
         saved_versions = dict(manifest["versions"])
     except (KeyError, TypeError, ValueError) as error:
@@ -127,12 +135,15 @@ def load(directory: str | os.PathLike[str], model: nn.Module | ExportedProgram |
             source=source,
             strict=strict,
             fold_batch_norm=fold_batch_norm,
+            pact=pact,
             seed=seed,
         )
     except AsimError as error:
         if model is not None:
             _refuse_other_model(folder, original, error)
         raise
+    if CALIBRATION in manifest["files"]:
+        restore(converted, calibrated.from_json((folder / CALIBRATION).read_bytes()))
     if fingerprint(converted.graph_modules) != expected:
         if model is not None:
             _refuse_other_model(folder, original)
@@ -155,6 +166,8 @@ def _write(converted: ConvertedModel, folder: Path) -> None:
         (folder / name).write_bytes(recipe.spec.files[path].text.encode("utf-8"))
     (folder / REPORT).write_text(render(converted.report, "json"), encoding="utf-8")
     (folder / PAGE).write_text(render(converted.report, "html"), encoding="utf-8")
+    if converted.calibration:
+        (folder / CALIBRATION).write_text(calibrated.to_json(converted.calibration), encoding="utf-8")
     save_file(_separate_tensors(converted.body), folder / WEIGHTS)
     source = _saved_source(recipe.source, folder)
     manifest = {
@@ -166,6 +179,7 @@ def _write(converted: ConvertedModel, folder: Path) -> None:
         "measured": measured,
         "strict": recipe.strict,
         "fold_batch_norm": recipe.fold_batch_norm,
+        "pact": recipe.pact,
         "seed": converted.seed,
         "fingerprint": fingerprint(converted.graph_modules),
         "versions": versions(),

@@ -17,6 +17,8 @@ WEIGHTS = "model.safetensors"
 REPORT = "report.json"
 PAGE = "report.html"
 PROGRAM = "program.pt2"
+CALIBRATION = "calibration.json"
+PROBE = "probe.json"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from asim_fx.models import ModelSource
 from asim_fx.nn import CimModule, Fidelity
 from asim_fx.ops.engines.choice import EngineChoice
 from asim_fx.passes.lower_sites import RNG
+from asim_fx.report.calibrated import Calibrations
 from asim_fx.report.rows import MappingReport
 from asim_fx.spec import HardwareSpec
 
@@ -35,6 +36,8 @@ class Recipe:
         source: where the model came from; None for a model that was built in Python.
         strict: see ``convert``.
         fold_batch_norm: see ``convert``.
+        pact: see ``convert``.
+        trainable: see ``convert``.
     """
 
     spec: HardwareSpec
@@ -42,6 +45,8 @@ class Recipe:
     source: ModelSource | None = None
     strict: bool = False
     fold_batch_norm: bool = True
+    pact: bool = False
+    trainable: bool = False
 
 
 class ConvertedModel(nn.Module):
@@ -54,6 +59,7 @@ class ConvertedModel(nn.Module):
         report: how every site was mapped, and totals.
         recipe: what the conversion was asked for.
         seed: of the noise and of the die.
+        calibration: what calibration decided, by label of the site; empty before.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class ConvertedModel(nn.Module):
         self.signature = signature
         self.part_signatures = dict(parts or {})
         self.seed = 0
+        self.calibration: Calibrations = {}
         self._argument_names = argument_names(body.forward)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -125,7 +132,8 @@ class ConvertedModel(nn.Module):
 
         Args:
             fidelity: ``hardware``: as the spec says. ``integer``: the same codes, multiplied exactly: the ideal integer
-                model. ``float``: the captured model itself.
+                model. ``float``: the captured model itself. ``proxy``: float operations on rounded operands, with each
+                site's ``trim_noise``: ASiM's training form.
         """
         for site in self.sites().values():
             site.fidelity = fidelity

@@ -57,6 +57,12 @@ class CellLayout:
         """Whether one conversion takes the difference of two columns, so that MAC values have a sign."""
         return self.differential and self.subtract == "analog"
 
+    @property
+    def in_words(self) -> str:
+        """How weights are stored, for people: ``differential (analog subtraction), 2 bits to a cell``."""
+        subtracted = f" ({self.subtract} subtraction)" if self.differential else ""
+        return f"{self.encoding}{subtracted}, {self.cell_bits} bit{'s' * (self.cell_bits > 1)} to a cell"
+
 
 def columns_per_output(plan: SitePlan) -> int:
     """Return the physical columns that one output of a site takes on its macro."""

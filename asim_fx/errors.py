@@ -132,3 +132,9 @@ class NumericsError(AsimError):
     """An operation met values that it cannot quantise, such as NaN or infinity."""
 
     exit_code = ExitCode.USAGE
+
+
+class RunInterruptedError(AsimError):
+    """The user stopped a run, whose state was saved."""
+
+    exit_code = ExitCode.INTERRUPTED

@@ -120,6 +120,7 @@ class OpSite:
         unsupported: why this form cannot be lowered, or the empty string.
         example_macs: multiply-accumulates of the whole batch that the model was captured with: ``macs`` times its size,
             or ``macs`` alone where no operand depends on an image.
+        input_clip: name of the learned bound of the streamed operand, which is then its scale, or the empty string.
     """
 
     name: str
@@ -145,6 +146,7 @@ class OpSite:
     aliases: frozenset[str] = frozenset()
     unsupported: str = ""
     example_macs: int = 0
+    input_clip: str = ""
 
     @property
     def label(self) -> str:

@@ -35,8 +35,10 @@ class Fact(StrEnum):
     NO_NOOPS = auto()
     STATIC_WEIGHTS = auto()
     FOLDED = auto()
+    CLIPPED = auto()
     SITES = auto()
     SIGNS = auto()
+    CLIPS = auto()
     LAYOUTS = auto()
     MAPPING = auto()
     LEGAL = auto()
@@ -44,6 +46,7 @@ class Fact(StrEnum):
     BITPLAN = auto()
     VOTED = auto()
     LOWERED = auto()
+    TRAINABLE = auto()
     VERIFIED = auto()
 
 
@@ -58,6 +61,8 @@ class PassContext:
         prefix: qualified name of the captured submodule, empty for a whole model.
         strict: whether a site that stays unmapped is an error.
         fold_batch_norm: whether batch norm is folded into the op before it.
+        pact: whether ReLUs get a learned bound.
+        trainable: whether the graph is to be trained: what is computed from parameters stays in it, and dropout.
         log: what the report must say.
     """
 
@@ -67,6 +72,8 @@ class PassContext:
     prefix: str = ""
     strict: bool = False
     fold_batch_norm: bool = True
+    pact: bool = False
+    trainable: bool = False
     log: PassLog = field(default_factory=PassLog)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -50,8 +50,8 @@ class Agreement:
     calls: int
 
 
-def fake_quantise(tensor: Tensor, operand: Operand) -> Tensor:
-    """Return what the codes stand for, in float64 after the rounding.
+def fake_quantise(tensor: Tensor, operand: Operand, scale: Tensor | None = None) -> Tensor:
+    """Return what the codes stand for, in float64 after the rounding; ``scale`` is that of a static operand.
 
     Raises:
         ValueError: an operand that is taken for unsigned holds a negative value.
@@ -59,6 +59,13 @@ def fake_quantise(tensor: Tensor, operand: Operand) -> Tensor:
     if tensor.numel() == 0:
         return tensor.double()
     tensor = tensor.float()
+    if operand.scale == "channel":
+        each = replace(operand, scale="tensor")
+        return torch.stack([fake_quantise(output, each) for output in tensor])
+    if operand.scale == "static":
+        assert scale is not None
+        code = torch.round((tensor.abs() / scale).clamp(0, 1) * operand.levels) * tensor.sign()
+        return (code if operand.signed else code.clamp(min=0)).double() * scale.double() / operand.levels
     if operand.signed:
         scale = tensor.abs().max() + 1e-7
         code = torch.round((tensor.abs() / scale).clamp(0, 1) * operand.levels) * tensor.sign()
@@ -82,11 +89,20 @@ def reference(module: CimModule, operands: tuple[Any, ...]) -> Any:
     if isinstance(module, CimMatmul):
         first, second = operands
         of_first, of_second = (config.weight, config.input) if module.stored_first else (config.input, config.weight)
-        return fake_quantise(first, of_first) @ fake_quantise(second, of_second)
+        scales = [module.input_scale, module.weight_scale]
+        of_a, of_b = scales[::-1] if module.stored_first else scales
+        return fake_quantise(first, of_first, of_a) @ fake_quantise(second, of_second, of_b)
     if isinstance(module, CimRecurrence):
         return _recurrence(module, *operands)
     x, weight, bias = operands
-    x, weight = fake_quantise(x, config.input), fake_quantise(weight, config.weight)
+    x = fake_quantise(x, config.input, module.input_scale)
+    if isinstance(module, CimConvTranspose) and config.weight.scale == "channel":
+        # Outputs come second here, within each group.
+        own = weight.reshape(module.groups, -1, *weight.shape[1:]).transpose(1, 2)
+        own = fake_quantise(own.flatten(0, 1), config.weight).view(own.shape)
+        weight = own.transpose(1, 2).reshape(weight.shape)
+    else:
+        weight = fake_quantise(weight, config.weight)
     bias = None if bias is None else bias.double()
     if isinstance(module, CimLinear):
         return F.linear(x, weight, bias)
@@ -112,7 +128,7 @@ def _recurrence(
     steps = range(len(gates))
     for step in reversed(steps) if module.reverse else steps:
         # In float32 between the steps, as the model itself.
-        recurrent = F.linear(fake_quantise(hidden, module.config.input), stored, bias).float()
+        recurrent = F.linear(fake_quantise(hidden, module.config.input, module.input_scale), stored, bias).float()
         given = gates[step]
         if module.cell == "lstm":
             assert state is not None

@@ -53,9 +53,11 @@ def operations() -> list[Operation]:
     """Return the operations of the table, with non-negative inputs, as behind a ReLU."""
     generator = torch.Generator().manual_seed(0)
     conv = nn.Conv2d(64, 64, 3, padding=1, bias=False)
+    large = nn.Conv2d(128, 128, 3, padding=1, bias=False)
     linear = nn.Linear(768, 768, bias=False)
     return [
         Operation("conv 64->64, 3x3, 32x32, batch 4", conv, torch.rand(4, 64, 32, 32, generator=generator)),
+        Operation("conv 128->128, 3x3, 16x16, batch 16", large, torch.rand(16, 128, 16, 16, generator=generator)),
         Operation("linear 200 x 768 x 768", linear, torch.rand(200, 768, generator=generator)),
     ]
 

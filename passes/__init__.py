@@ -11,14 +11,17 @@ from asim_fx.passes.fold_batch_norm import fold_batch_norm
 from asim_fx.passes.fold_constants import fold_constants
 from asim_fx.passes.infer_sign import infer_sign
 from asim_fx.passes.inline_regions import inline_regions
+from asim_fx.passes.insert_pact import insert_pact
 from asim_fx.passes.lower_sites import lower_sites
 from asim_fx.passes.mark_attention import mark_attention
 from asim_fx.passes.partition_hybrid import partition_hybrid
 from asim_fx.passes.recompose import recompose
 from asim_fx.passes.remove_noops import remove_noops
 from asim_fx.passes.resolve_rules import resolve_rules
+from asim_fx.passes.restore_training import restore_training
 from asim_fx.passes.split_einsums import split_einsums
 from asim_fx.passes.tile_arrays import tile_arrays
+from asim_fx.passes.trace_clips import trace_clips
 from asim_fx.passes.track_samples import track_samples
 from asim_fx.passes.verify_graph import verify_graph
 from asim_fx.passes.vote_msbs import vote_msbs
@@ -36,8 +39,10 @@ ANALYSIS_PIPELINE = (
     # Weights become constants. Weight standardisation must be folded before batch norm can be.
     fold_constants,
     fold_batch_norm,
+    insert_pact,
     # What there is to map, and what is known about it.
     find_sites,
+    trace_clips,
     infer_sign,
     track_samples,
 )
@@ -55,6 +60,7 @@ MAPPING_PIPELINE = (
 
 LOWERING_PIPELINE = (
     lower_sites,
+    restore_training,
     verify_graph,
 )
 """What makes the plan executable."""

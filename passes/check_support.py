@@ -34,7 +34,7 @@ def check_support(graph_module: GraphModule, context: PassContext) -> bool:
             annotate(node, plan=replace(plan, target=Target.FLOAT, reason=plan.site.unsupported))
             continue
         issues += _issues(plan)
-        dynamic += plan.settings.scale == "dynamic"
+        dynamic += plan.settings.scale == "dynamic" and not plan.site.input_clip
         annotate(node, plan=replace(plan, notes=plan.notes + _notes(plan)))
     if issues:
         raise SpecError(list(dict.fromkeys(issues)))
@@ -62,8 +62,14 @@ def _issues(plan: SitePlan) -> list[SpecIssue]:
 
 def _notes(plan: SitePlan) -> tuple[str, ...]:
     site, notes = plan.site, []
+    if site.input_clip:
+        notes.append(f"the scale of its input is the learned bound {site.input_clip}")
     if site.layout is None:
         notes.append("batch-dependent: samples cannot be followed to this site, so its noise depends on the batch")
+    if plan.settings.weight_scale == "channel" and not has_channels(site):
+        notes.append("`weight_scale: channel` works as `tensor`: the stored operand is an activation, not a weight")
+    if plan.settings.scale != "static" and plan.settings.calibration.method != "max":
+        notes.append(f"`calibration.method` has no effect: the scale is `{plan.settings.scale}`, not `static`")
     if plan.settings.scale == "sample" and not follows_samples(site):
         notes.append("batch-dependent: samples cannot be followed here, so `scale: sample` works as `dynamic`")
     if site.kind is OpKind.CONV and not site.static_weight:
@@ -73,6 +79,14 @@ def _notes(plan: SitePlan) -> tuple[str, ...]:
     if plan.settings.vote.levels and plan.settings.vote.how == "mode" and plan.target is Target.ANALOG:
         notes.append("mode votes have a bias that adds up over cycles and tiles")
     return tuple(notes)
+
+
+def has_channels(site: OpSite) -> bool:
+    """Return whether each output can have a weight scale of its own.
+
+    What attention stores is computed for each image: a scale for each of its columns would have to be, too.
+    """
+    return site.static_weight and site.kind in (OpKind.CONV, OpKind.LINEAR)
 
 
 def follows_samples(site: OpSite) -> bool:

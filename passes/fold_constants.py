@@ -45,10 +45,11 @@ def fold_constants(graph_module: GraphModule, context: PassContext) -> bool:
 
     A result that is a site's weight replaces the parameter it is made from, where that has the same shape and no other
     use; otherwise it stands beside it (``table_folded``). A mere view of one parameter stays a view of it, unless it is
-    a weight. Products folded away are recorded in ``context.log.folded``.
+    a weight. Products folded away are recorded in ``context.log.folded``. In a graph that is to be trained, what is
+    computed from parameters is computed at each call.
     """
     graph = graph_module.graph
-    refused: set[Node] = set()
+    refused: set[Node] = _trained(graph_module) if context.trainable else set()
     while True:
         constants = constant_nodes(graph, refused)
         results = [node for node in constants if _is_result(node, constants)]
@@ -70,6 +71,11 @@ def fold_constants(graph_module: GraphModule, context: PassContext) -> bool:
         if not node.users:
             graph.erase_node(node)
     return bool(results)
+
+
+def _trained(graph_module: GraphModule) -> set[Node]:
+    held = ((node, fetch(graph_module, str(node.target))) for node in graph_module.graph.find_nodes(op="get_attr"))
+    return {node for node, tensor in held if isinstance(tensor, nn.Parameter) and tensor.requires_grad}
 
 
 def _qualified(context: PassContext, name: str) -> str:

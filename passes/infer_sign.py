@@ -157,6 +157,9 @@ def _clamp(node: Node, proofs: Proofs) -> str:
 
 
 def _clamp_max(node: Node, proofs: Proofs) -> str:
+    bound = node.args[1]
+    if isinstance(bound, Node) and annotation_of(bound).nonnegative == "PACT":
+        return _of_first(node, proofs)
     return _of_first(node, proofs) if _holds(node.args[1], proofs) else ""
 
 

@@ -13,9 +13,9 @@ from asim_fx.encoding import CellLayout
 from asim_fx.graph.edit import fetch, has_path, packet_of
 from asim_fx.graph.recurrence import RECURRENCE
 from asim_fx.ir import OpKind, OpSite, SitePlan, Target, iter_plans
-from asim_fx.nn import CimConv, CimConvTranspose, CimLinear, CimMatmul, CimRecurrence
+from asim_fx.nn import Choosing, CimConv, CimConvTranspose, CimLinear, CimMatmul, CimModule, CimRecurrence
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
-from asim_fx.passes.check_support import follows_samples
+from asim_fx.passes.check_support import follows_samples, has_channels
 from asim_fx.passes.read_effects import read_effects
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 from asim_fx.spec import HardwareSpec
@@ -42,9 +42,13 @@ def lower_sites(graph_module: GraphModule, context: PassContext) -> bool:
         rng = graph.get_attr(RNG)
     for node, plan in plans:
         target = _module_name(graph_module, plan, context.prefix)
-        graph_module.add_submodule(target, _module(node, plan, context.spec))
-        with graph.inserting_after(node):
-            call = graph.call_module(target, (*_operands(node, plan), rng))
+        module = _module(node, plan, context.spec)
+        module.choosing = _choosing(plan)
+        if plan.site.input_clip:
+            module.input_scale = None  # the bound is the scale, and is never calibrated
+        graph_module.add_submodule(target, module)
+        with graph.inserting_before(node):
+            call = graph.call_module(target, (*_operands(node, plan), rng, *_clip(graph_module, plan)))
         call.meta = {**node.meta, "custom": {**node.meta.get("custom", {}), "asim": _stamp(plan)}}
         node.replace_all_uses_with(call)
         graph.erase_node(node)
@@ -61,7 +65,13 @@ def _module_name(graph_module: GraphModule, plan: SitePlan, prefix: str) -> str:
     return f"{name}{'_' if is_tensor else '.'}cim{call}"
 
 
-def _module(node: Node, plan: SitePlan, spec: HardwareSpec) -> nn.Module:
+def _choosing(plan: SitePlan) -> Choosing:
+    scale, adc = plan.settings.calibration, plan.settings.macro.adc
+    window = adc.window.method if plan.target is Target.ANALOG and adc.range == "calibrated" else None
+    return Choosing(scale.method, scale.percentile, window, adc.window.percentile)
+
+
+def _module(node: Node, plan: SitePlan, spec: HardwareSpec) -> CimModule:
     site, config = plan.site, op_config(plan, spec)
     if site.kind is OpKind.CONV:
         if site.geometry is None:
@@ -86,6 +96,16 @@ def _operands(node: Node, plan: SitePlan) -> tuple[Argument, ...]:
     return node.args[0], node.args[1]
 
 
+def _clip(graph_module: GraphModule, plan: SitePlan) -> tuple[Node, ...]:
+    """Return the node of the learned bound of what a site reads, where it has one."""
+    path = plan.site.input_clip
+    return (
+        ()
+        if not path
+        else (next(node for node in graph_module.graph.nodes if node.op == "get_attr" and node.target == path),)
+    )
+
+
 def op_config(plan: SitePlan, spec: HardwareSpec) -> OpConfig:
     """Return what an engine must know about a planned site.
 
@@ -99,13 +119,15 @@ def op_config(plan: SitePlan, spec: HardwareSpec) -> OpConfig:
     site, settings = plan.site, plan.settings
     if plan.bits is None:
         raise AssertionError(site.name)
-    scale = _scale(plan)
+    scale: Literal["tensor", "sample", "static"] = "static" if site.input_clip else _scale(plan)
     if scale == "static":
         # Only CimMatmul has a calibrated scale for its stored operand.
-        weight_scale: Literal["tensor", "sample", "static"] = "static" if _is_matmul(site) else "tensor"
+        weight_scale: Literal["tensor", "sample", "channel", "static"] = "static" if _is_matmul(site) else "tensor"
     else:
         # A weight is one tensor whatever the batch.
         weight_scale = "tensor" if site.static_weight else scale
+    if settings.weight_scale == "channel" and has_channels(site):
+        weight_scale = "channel"
     if plan.tiles is None:
         step, read = site.k, ReadEffects(rows=site.k)
     else:

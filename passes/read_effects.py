@@ -44,6 +44,7 @@ def read_effects(plan: SitePlan, files: Mapping[str, MeasuredFile]) -> ReadEffec
         mean_mac=means,
         sigma_mac=sigmas,
         window=_window(plan),
+        window_known=adc.range != "calibrated",
         adc_gain_percent=adc.gain_error_percent,
         adc_offset_lsb=adc.offset_lsb,
         thresholds_lsb=_thresholds(macro, files),

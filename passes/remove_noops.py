@@ -21,7 +21,8 @@ def remove_noops(graph_module: GraphModule, context: PassContext) -> bool:
         ``linear(dropout(x, 0.5, False), w)`` becomes ``linear(x, w)``.
 
     A copy (``clone``, ``contiguous``, a ``pad`` by nothing) goes only where neither side is changed in place and no
-    later ``view`` depends on the memory order that it makes. ``detach`` stays: it changes gradients.
+    later ``view`` depends on the memory order that it makes. ``detach`` stays: it changes gradients. Dropout stays in a
+    graph that is to be trained.
     """
     graph = graph_module.graph
     before = len(graph.nodes)
@@ -30,6 +31,8 @@ def remove_noops(graph_module: GraphModule, context: PassContext) -> bool:
     mutated = mutated_storages(graph)
     for node in list(graph.nodes):
         if node.op != "call_function" or not node.args or not isinstance(node.args[0], Node):
+            continue
+        if context.trainable and packet_of(node) in _DROPOUTS and argument(node, 1, "p"):
             continue
         returns_input = _RETURNS_INPUT.get(packet_of(node))
         copies_input = _COPIES_INPUT.get(packet_of(node))
@@ -119,14 +122,20 @@ def _always(node: Node) -> bool:
     return True
 
 
+_DROPOUTS = frozenset(
+    {
+        aten.dropout,
+        aten.dropout_,
+        aten.feature_dropout,
+        aten.feature_dropout_,
+        aten.alpha_dropout,
+        aten.alpha_dropout_,
+        aten.feature_alpha_dropout,
+    }
+)
+
 _RETURNS_INPUT: dict[Any, Callable[[Node], bool]] = {
-    aten.dropout: _inactive_dropout,
-    aten.dropout_: _inactive_dropout,
-    aten.feature_dropout: _inactive_dropout,
-    aten.feature_dropout_: _inactive_dropout,
-    aten.alpha_dropout: _inactive_dropout,
-    aten.alpha_dropout_: _inactive_dropout,
-    aten.feature_alpha_dropout: _inactive_dropout,
+    **dict.fromkeys(_DROPOUTS, _inactive_dropout),
     aten.alias: _always,
     aten.to: _same_cast,
     aten.type_as: _same_cast,

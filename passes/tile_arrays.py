@@ -73,12 +73,7 @@ def _cell_notes(plan: SitePlan) -> tuple[str, ...]:
     layout = plan.settings.macro.layout
     if layout == CellLayout():
         return ()
-    cells = "one bit" if layout.cell_bits == 1 else f"{layout.cell_bits} bits"
-    subtracted = f" ({layout.subtract} subtraction)" if layout.differential else ""
-    return (
-        f"weights stored as {layout.encoding}{subtracted}, {cells} to a cell: "
-        f"{columns_per_output(plan)} columns for each output",
-    )
+    return (f"weights stored as {layout.in_words}: {columns_per_output(plan)} columns for each output",)
 
 
 def _phases(site: OpSite) -> tuple[Phase, ...]:

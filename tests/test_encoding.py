@@ -119,6 +119,11 @@ def test_the_report_names_columns_and_what_the_engine_leaves_out(
     assert "torch for" not in covered.engine
 
 
+def test_a_layout_in_words() -> None:
+    assert CellLayout().in_words == "twos-complement, 1 bit to a cell"
+    assert CellLayout("differential", 2, "analog").in_words == "differential (analog subtraction), 2 bits to a cell"
+
+
 def test_an_artifact_keeps_its_encoding(tmp_path: Path, small_net: nn.Module, images: Tensor) -> None:
     macro = "adc: {bits: 5}, noise: {random_percent_fs: 1}, weight_encoding: differential, cell_bits: 3"
     converted = asim_fx.convert(small_net, spec(tmp_path, macro), images)

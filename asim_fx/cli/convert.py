@@ -82,7 +82,10 @@ def convert(
         ),
     ] = None,
     calibrate: Annotated[
-        str | None, typer.Option(metavar="SOURCE", help="Images for `scale: static`; as --data of asim-simulate.")
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="Images to choose static scales and ADC windows on; as --data of asim-simulate."
+        ),
     ] = None,
     calib_samples: Annotated[int, typer.Option(metavar="N", min=1, help="How many of them.")] = 256,
     data_dir: Annotated[
@@ -156,6 +159,7 @@ def convert(
             if calibrate is not None:
                 begin("calibrating")
                 calibrate_on(converted, calibrate, calib_split, calib_samples, data_dir)
+                result = converted.report
             if output is not None:
                 refuse_uncalibrated(converted)
                 begin("writing")

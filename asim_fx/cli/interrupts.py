@@ -70,17 +70,39 @@ def raising_interrupts() -> Iterator[None]:
 
 
 @contextmanager
-def _handled_by(handler: _Handler) -> Iterator[None]:
-    earlier = signal.getsignal(signal.SIGINT)
+def interrupt_flag() -> Iterator[Callable[[], bool]]:
+    """Note an interrupt of the body instead of ending it; a second one ends the process as above.
+
+    A request to terminate counts as an interrupt: that is what torchrun passes on.
+
+    Yields:
+        a function that says whether the user interrupted.
+    """
+    asked = threading.Event()
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        if asked.is_set():
+            _tell("interrupted", "--resume goes on from the last checkpoint")
+            _end_children()
+            os._exit(ExitCode.INTERRUPTED)
+        asked.set()
+
+    with _handled_by(note), _handled_by(note, signal.SIGTERM):
+        yield asked.is_set
+
+
+@contextmanager
+def _handled_by(handler: _Handler, number: signal.Signals = signal.SIGINT) -> Iterator[None]:
+    earlier = signal.getsignal(number)
     # Only the main thread may set handlers; what a shell or nohup told to ignore interrupts goes on ignoring them.
     if threading.current_thread() is not threading.main_thread() or earlier in (signal.SIG_IGN, None):
         yield
         return
-    signal.signal(signal.SIGINT, handler)
+    signal.signal(number, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, earlier)
+        signal.signal(number, earlier)
 
 
 def _tell(message: str, hint: str) -> None:

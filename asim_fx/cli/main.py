@@ -8,6 +8,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from asim_fx.cli.interrupts import ending_at_interrupt
+from asim_fx.cli.notices import show_log
 from asim_fx.cli.streams import ReaderGoneError, safe_streams
 from asim_fx.errors import AsimError, ExitCode
 
@@ -21,13 +22,17 @@ def umbrella() -> typer.Typer:
     """Return the app behind ``asim``: the same commands under one name."""
     import typer
 
-    from asim_fx.cli import convert, report, simulate, spec
+    from asim_fx.cli import convert, importing, plan, report, simulate, spec, sweep, train
 
     app = typer.Typer(name="asim", help="Compile PyTorch models onto analog compute-in-memory.", no_args_is_help=True)
     app.command("convert", help=convert.HELP)(convert.convert)
     app.command("simulate", help=simulate.HELP)(simulate.simulate)
+    app.command("sweep", help=sweep.HELP)(sweep.sweep)
+    app.command("plan", help=plan.HELP)(plan.plan)
+    app.command("train", help=train.HELP)(train.train)
     app.add_typer(spec.app, name="spec")
     app.add_typer(report.app, name="report")
+    app.add_typer(importing.app, name="import")
     return app
 
 
@@ -58,6 +63,17 @@ def run_simulate() -> None:
     _run(app, "asim-simulate")
 
 
+def run_train() -> None:
+    """Run ``asim-train``."""
+
+    def app() -> typer.Typer:
+        from asim_fx.cli import train
+
+        return _single(train.train, train.HELP)
+
+    _run(app, "asim-train")
+
+
 def run_spec() -> None:
     """Run ``asim-spec``."""
 
@@ -78,6 +94,39 @@ def run_report() -> None:
         return report.app
 
     _run(app, "asim-report")
+
+
+def run_sweep() -> None:
+    """Run ``asim-sweep``."""
+
+    def app() -> typer.Typer:
+        from asim_fx.cli import sweep
+
+        return _single(sweep.sweep, sweep.HELP)
+
+    _run(app, "asim-sweep")
+
+
+def run_plan() -> None:
+    """Run ``asim-plan``."""
+
+    def app() -> typer.Typer:
+        from asim_fx.cli import plan
+
+        return _single(plan.plan, plan.HELP)
+
+    _run(app, "asim-plan")
+
+
+def run_import() -> None:
+    """Run ``asim-import``."""
+
+    def app() -> typer.Typer:
+        from asim_fx.cli import importing
+
+        return importing.app
+
+    _run(app, "asim-import")
 
 
 def _single(command: object, text: str) -> typer.Typer:
@@ -102,6 +151,7 @@ def _run(make_app: Callable[[], typer.Typer], name: str) -> None:
         try:
             with safe_streams():
                 app = make_app()
+                show_log()
                 app.pretty_exceptions_enable = False
                 app(prog_name=name)
         except ReaderGoneError:

@@ -26,27 +26,34 @@ class DifferenceFormat(StrEnum):
     MD = "md"
 
 
-def _source(name: str) -> typer.models.ArgumentInfo:
-    text = "A folder of asim-convert -o, or a file of its --report json."
-    return typer.Argument(metavar=name, help=text, show_default=False)
+_SOURCE = "A folder of asim-convert -o, or a file of its --report json."
 
 
 @app.command()
 def show(
-    source: Annotated[Path, _source("DIR")],
+    source: Annotated[Path, typer.Argument(metavar="DIR", help=_SOURCE, show_default=False)],
     report: Annotated[ReportFormat, typer.Option(help="How to print it.")] = ReportFormat.TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --report json.")] = False,
 ) -> None:
-    """Print the report of a converted model again; the model is not built for it."""
+    """Print the report of a converted model again; the model is not built for it.
+
+    The HTML page also draws what asim-simulate --probe measured, if it did.
+    """
     from asim_fx.report.saved import read_saved
 
-    print_as(read_saved(source).report, ReportFormat.JSON if as_json else report)
+    saved = read_saved(source)
+    if saved.fidelity is not None and report is ReportFormat.HTML and not as_json:
+        from asim_fx.report.html import to_html
+
+        write_document(to_html(saved.report, saved.fidelity) + "\n")
+    else:
+        print_as(saved.report, ReportFormat.JSON if as_json else report)
 
 
 @app.command()
 def diff(
-    a: Annotated[Path, _source("A")],
-    b: Annotated[Path, _source("B")],
+    a: Annotated[Path, typer.Argument(metavar="A", help=_SOURCE, show_default=False)],
+    b: Annotated[Path, typer.Argument(metavar="B", help=_SOURCE, show_default=False)],
     report: Annotated[DifferenceFormat, typer.Option(help="How to print it.")] = DifferenceFormat.TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --report json.")] = False,
     check: Annotated[

@@ -27,6 +27,9 @@ integer model and of the simulated hardware, with 95 % intervals: over dies or
 seeds where there are several, over images otherwise. --dies N simulates N
 chips: mismatch is fixed for each, noise is fresh at each read.
 
+--probe measures each layer instead: which one is furthest from the float
+model, from its own errors and from all before it.
+
 --data is `digits`, a folder with a sub-folder for each class, or a data set
 of timm (torch/cifar10, hfds/NAME, wds/PATTERN).
 
@@ -72,11 +75,33 @@ def simulate(
     model_kwargs: Annotated[
         list[str] | None, typer.Option(metavar="K=V", help="Argument of that factory. Repeatable.")
     ] = None,
+    probe: Annotated[
+        bool,
+        typer.Option("--probe", help="Measure SQNR and CSNR of each site, on 64 images or --num-samples."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Measure the accuracy of a converted model."""
     numbers = parse_seeds(seeds)
     shard = shard_of_environment()
+    if probe:
+        from asim_fx.cli.probe import ProbeRequest, SourceOptions, check_options, run_probe
+
+        check_options(results_file, dies=dies, baseline=baseline, resume=resume, overwrite=overwrite, shard=shard)
+        source_options = SourceOptions(data, data_dir, split, batch_size, workers, num_samples)
+        request = ProbeRequest(
+            directory=directory,
+            model=model,
+            model_kwargs=tuple(model_kwargs or ()),
+            source=source_options,
+            seeds=numbers,
+            device=device,
+            engine=None if engine is None else engine.value,
+            results_file=results_file,
+            as_json=as_json,
+        )
+        run_probe(request)
+        return
     if shard.leads:
         _check_results_options(results_file, resume=resume, overwrite=overwrite)
     from asim_fx.cli.console import progress_bar, stdout

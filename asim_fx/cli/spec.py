@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from asim_fx.ir import OpSite
     from asim_fx.report.fitting import Column
-    from asim_fx.spec.schema import HardwareSpec
+    from asim_fx.spec.schema import HardwareSpec, Macro
 
 HELP = "Hardware specs: list, show and check them, and see what their rules can match."
 
@@ -207,6 +207,12 @@ def _efficiency(spec: HardwareSpec, name: str) -> str:
     return best_efficiency_in_words(spec.macros[name]).replace(" TOPS/W", "")
 
 
+def _stored(macro: Macro) -> str:
+    from asim_fx.encoding import CellLayout
+
+    return "" if macro.layout == CellLayout() else f", weights {macro.layout.in_words}"
+
+
 def _summary(spec: HardwareSpec) -> list[str]:
     from asim_fx.spec.presets import adc_in_words, noise_in_words
 
@@ -214,7 +220,7 @@ def _summary(spec: HardwareSpec) -> list[str]:
     lines = [f"{spec.name}: {spec.description}" if spec.description else spec.name]
     lines += [
         f"macro {name}: {macro.rows} rows, {macro.columns} columns, "
-        f"ADC {adc_in_words(macro)}, noise {noise_in_words(spec, name)}"
+        f"ADC {adc_in_words(macro)}, noise {noise_in_words(spec, name)}{_stored(macro)}"
         for name, macro in spec.macros.items()
     ]
     bits = f"weight {defaults.weight_bits} bits, input {defaults.input_bits} bits, {defaults.input_encoding} per read"

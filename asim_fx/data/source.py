@@ -19,6 +19,7 @@ from asim_fx.data.datasets import (
     TIMM_STREAMS,
     ImageList,
     ImageStream,
+    Transform,
     image_transform,
     open_by_name,
     open_folder,
@@ -137,6 +138,7 @@ def open_data(
     batch_size: int = 64,
     workers: int = 0,
     num_samples: int | None = None,
+    transform: Transform | None = None,
 ) -> DataSource:
     """Open labelled images.
 
@@ -150,6 +152,7 @@ def open_data(
         batch_size: images in a batch.
         workers: processes that decode; 0 decodes in this one. A stream is always read in this one, in order.
         num_samples: take only the first so many.
+        transform: makes a tensor of a PIL image in the place of timm's evaluation transform; not for the digits.
 
     Raises:
         DataError: the source is missing, empty, cannot be had, or does not suit the model.
@@ -159,7 +162,8 @@ def open_data(
     if source == DIGITS:
         images, workers = _open_digits(config, split), 0
     else:
-        transform, mode = image_transform(dict(config)), _colours(config)
+        mode = _colours(config)
+        transform = transform or image_transform(dict(config))
         if slash and scheme in TIMM_LISTS + TIMM_STREAMS:
             images = open_by_name(source, data_dir, split, transform, mode)
         else:

@@ -39,20 +39,31 @@ class CimConv(CimModule):
         self.groups = groups
         self.computed_weight = computed_weight
 
-    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None, rng: Tensor) -> Tensor:
-        """Return the convolution of ``x`` (batch, channels, *spatial); ``rng`` is int64 [seed, first sample]."""
+    def forward(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, rng: Tensor, clip: Tensor | None = None
+    ) -> Tensor:
+        """Return the convolution of ``x`` (batch, channels, *spatial); ``rng`` is int64 [seed, first sample].
+
+        ``clip`` is the learned bound of ``x``, 0-d, where it has one: its scale.
+        """
         geometry = self.geometry
         groups = x.shape[1] // weight.shape[1] if self.computed_weight else self.groups
         stride, dilation = list(geometry.stride), list(geometry.dilation)
         padding = [side for pair in geometry.padding for side in pair]
+        self._observe(x, weight)
         if self.in_float:
-            self._observe(self.input_scale, x, self.config.input, "input")
             padded = pad_spatial(x, padding)
             return _FLOAT_CONVS[len(stride)](padded, weight, bias, stride, 0, dilation, groups)
-        y: Tensor = torch.ops.asim.conv(
-            x, weight, rng, self.input_scale, self.config_text, stride, padding, dilation, groups
+        if self.as_proxy:
+            padded = pad_spatial(self._rounded(x, "input", self._scale(clip)), padding)
+            stored = self._rounded(weight, "weight")
+            y = _FLOAT_CONVS[len(stride)](padded, stored, None, stride, 0, dilation, groups)
+            y = self._trimmed(y, rng)
+            return y if bias is None else y + bias.view(-1, *[1] * len(stride))
+        result: Tensor = torch.ops.asim.conv(
+            x, weight, rng, self._scale(clip), self.config_text, stride, padding, dilation, groups
         )
-        return y if bias is None else y + bias.view(-1, *[1] * len(stride))
+        return result if bias is None else result + bias.view(-1, *[1] * len(stride))
 
     def extra_repr(self) -> str:
         """Return the configuration in one line."""

@@ -11,6 +11,7 @@ from asim_fx.ir import ConvGeometry
 from asim_fx.nn.module import CimModule
 from asim_fx.ops import library as _library  # noqa: F401 (registers torch.ops.asim)
 from asim_fx.ops.config import OpConfig
+from asim_fx.ops.conv_transpose import inputs_first, outputs_first
 
 _FLOAT_CONVS = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 
@@ -36,20 +37,31 @@ class CimConvTranspose(CimModule):
         self.groups = groups
         self.output_padding = list(geometry.output_padding)
 
-    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None, rng: Tensor) -> Tensor:
-        """Return the result for ``x`` (batch, channels, *spatial); ``rng`` is int64 [seed, first sample]."""
+    def forward(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, rng: Tensor, clip: Tensor | None = None
+    ) -> Tensor:
+        """Return the result for ``x`` (batch, channels, *spatial); ``rng`` is int64 [seed, first sample].
+
+        ``clip`` is the learned bound of ``x``, 0-d, where it has one: its scale.
+        """
         geometry = self.geometry
         stride, dilation = list(geometry.stride), list(geometry.dilation)
         padding = [before for before, _ in geometry.padding]
+        self._observe(x, weight)
         if self.in_float:
-            self._observe(self.input_scale, x, self.config.input, "input")
             convolve = _FLOAT_CONVS[len(stride)]
             return convolve(x, weight, bias, stride, padding, self.output_padding, self.groups, dilation)
-        y: Tensor = torch.ops.asim.conv_transpose(
+        if self.as_proxy:
+            streamed, stored = self._rounded(x, "input", self._scale(clip)), self._rounded_weight(weight)
+            convolve = _FLOAT_CONVS[len(stride)]
+            y = convolve(streamed, stored, None, stride, padding, self.output_padding, self.groups, dilation)
+            y = self._trimmed(y, rng)
+            return y if bias is None else y + bias.view(-1, *[1] * len(stride))
+        result: Tensor = torch.ops.asim.conv_transpose(
             x,
             weight,
             rng,
-            self.input_scale,
+            self._scale(clip),
             self.config_text,
             stride,
             padding,
@@ -57,7 +69,12 @@ class CimConvTranspose(CimModule):
             self.output_padding,
             self.groups,
         )
-        return y if bias is None else y + bias.view(-1, *[1] * len(stride))
+        return result if bias is None else result + bias.view(-1, *[1] * len(stride))
+
+    def _rounded_weight(self, weight: Tensor) -> Tensor:
+        if self.config.weight.scale != "channel":
+            return self._rounded(weight, "weight")
+        return inputs_first(self._rounded(outputs_first(weight, self.groups), "weight"), self.groups)
 
     def extra_repr(self) -> str:
         """Return the configuration in one line."""

@@ -13,10 +13,19 @@ from asim_fx.ops import library as _library  # noqa: F401 (registers torch.ops.a
 class CimLinear(CimModule):
     """Simulated linear layer, called as ``module(x, weight, bias, rng)``."""
 
-    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None, rng: Tensor) -> Tensor:
-        """Return ``x @ weight.T + bias`` for ``x`` (..., K); ``rng`` is int64 [seed, first sample]."""
+    def forward(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, rng: Tensor, clip: Tensor | None = None
+    ) -> Tensor:
+        """Return ``x @ weight.T + bias`` for ``x`` (..., K); ``rng`` is int64 [seed, first sample].
+
+        ``clip`` is the learned bound of ``x``, 0-d, where it has one: its scale.
+        """
+        self._observe(x, weight)
         if self.in_float:
-            self._observe(self.input_scale, x, self.config.input, "input")
             return F.linear(x, weight, bias)
-        y: Tensor = torch.ops.asim.linear(x, weight, rng, self.input_scale, self.config_text)
-        return y if bias is None else y + bias
+        if self.as_proxy:
+            streamed, stored = self._rounded(x, "input", self._scale(clip)), self._rounded(weight, "weight")
+            y = self._trimmed(F.linear(streamed, stored), rng)
+            return y if bias is None else y + bias
+        result: Tensor = torch.ops.asim.linear(x, weight, rng, self._scale(clip), self.config_text)
+        return result if bias is None else result + bias

@@ -8,6 +8,7 @@ from torch import Tensor
 from asim_fx.nn.module import CimModule, unknown_scale
 from asim_fx.ops import library as _library  # noqa: F401 (registers torch.ops.asim)
 from asim_fx.ops.config import OpConfig
+from asim_fx.ops.quantize import Role
 
 
 class CimMatmul(CimModule):
@@ -26,14 +27,21 @@ class CimMatmul(CimModule):
 
     def forward(self, a: Tensor, b: Tensor, rng: Tensor) -> Tensor:
         """Return ``a @ b``, broadcasting as ``torch.matmul`` does; ``rng`` is int64 [seed, first sample]."""
+        self._observe(*((b, a) if self.stored_first else (a, b)))
         if self.in_float:
-            stored, streamed = (a, b) if self.stored_first else (b, a)
-            self._observe(self.input_scale, streamed, self.config.input, "input")
-            self._observe(self.weight_scale, stored, self.config.weight, "weight")
             return torch.matmul(a, b)
+        if self.as_proxy:
+            left, right = self._roles()
+            return self._trimmed(torch.matmul(self._rounded(a, *left), self._rounded(b, *right)), rng)
         scales = self._scales(a)
         y: Tensor = torch.ops.asim.matmul(a, b, rng, scales, self.config_text, self.stored_first)
         return y
+
+    def _roles(self) -> tuple[tuple[Role, Tensor | None], tuple[Role, Tensor | None]]:
+        """Return role and calibrated scale of the first and the second operand."""
+        streamed: tuple[Role, Tensor | None] = ("input", self.input_scale)
+        stored: tuple[Role, Tensor | None] = ("weight", self.weight_scale)
+        return (stored, streamed) if self.stored_first else (streamed, stored)
 
     def _scales(self, like: Tensor) -> Tensor | None:
         """Return the calibrated scales [streamed, stored], NaN for an operand that needs none."""

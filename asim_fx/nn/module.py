@@ -1,9 +1,10 @@
-"""What all simulated modules share: the configuration at three fidelities, and calibrated scales."""
+"""What all simulated modules share: the configuration at four fidelities, and calibrated scales."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -11,14 +12,37 @@ from torch import Tensor, nn
 from asim_fx.encoding import CellLayout
 from asim_fx.errors import UsageError
 from asim_fx.ir import BitPlan
+from asim_fx.nn.proxy import fake_quantized, trimmed
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
 from asim_fx.ops.engines.choice import EngineChoice
-from asim_fx.ops.quantize import Role, observed_scale
+from asim_fx.ops.quantize import Role
 
-Fidelity = Literal["hardware", "integer", "float"]
-"""``hardware``: as configured. ``integer``: the same codes, every cell exact. ``float``: the plain torch operation."""
+Fidelity = Literal["hardware", "integer", "float", "proxy"]
+"""``hardware``: as configured. ``integer``: the same codes, every cell exact. ``float``: the plain torch operation.
+``proxy``: that operation on rounded operands, with trim noise on its result: ASiM's training form."""
 
-_FIDELITIES = ("hardware", "integer", "float")
+Observer: TypeAlias = Callable[[Tensor, Tensor], None]
+"""Told the streamed and the stored operand of every product that a site computes, whatever the fidelity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choosing:
+    """How calibration chooses what a site needs.
+
+    Attributes:
+        scale: max, percentile, mse or kl, for a static scale.
+        scale_percentile: of the magnitudes.
+        window: percentile, mse or csnr; None where the converter's window is not calibrated.
+        window_percentile: of the MAC values.
+    """
+
+    scale: str = "max"
+    scale_percentile: float = 100.0
+    window: str | None = None
+    window_percentile: float = 100.0
+
+
+_FIDELITIES = ("hardware", "integer", "float", "proxy")
 
 
 def integer_config(config: OpConfig) -> OpConfig:
@@ -45,13 +69,17 @@ class CimModule(nn.Module):
     Attributes:
         config: what is simulated.
         fidelity: how faithfully; may be changed at any time before the model is exported or compiled.
-        observing: while True, a forward pass computes in float and records the scales that ``scale: static`` needs.
+        trim_noise: standard deviation of the proxy's noise, in % of each result.
+        choosing: how calibration chooses scales and windows.
+        observer: told the operands of each forward pass; calibration sets it for a while.
     """
 
     def __init__(self, config: OpConfig) -> None:
         super().__init__()
         self.config = config
-        self.observing = False
+        self.trim_noise = 0.0
+        self.choosing = Choosing()
+        self.observer: Observer | None = None
         self._fidelity: Fidelity = "hardware"
         self._texts = {"hardware": config.dumps(), "integer": integer_config(config).dumps()}
         self.input_scale: Tensor | None
@@ -71,13 +99,40 @@ class CimModule(nn.Module):
 
     def set_engine(self, engine: EngineChoice) -> None:
         """Choose what computes the operation."""
-        self.config = replace(self.config, engine=engine)
+        self._configure(replace(self.config, engine=engine))
+
+    def set_window(self, window: tuple[float, float]) -> None:
+        """Give the converter the window that calibration chose: MAC values of a one-bit plane."""
+        self._configure(replace(self.config, read=replace(self.config.read, window=window, window_known=True)))
+
+    def restore_read(self, read: ReadEffects) -> None:
+        """Go back to what a read did before."""
+        self._configure(replace(self.config, read=read))
+
+    def _configure(self, config: OpConfig) -> None:
+        self.config = config
         self._texts = {"hardware": self.config.dumps(), "integer": integer_config(self.config).dumps()}
 
     @property
     def in_float(self) -> bool:
         """Whether the next forward pass is the plain torch operation."""
-        return self.observing or self._fidelity == "float"
+        return self._fidelity == "float"
+
+    @property
+    def as_proxy(self) -> bool:
+        """Whether the next forward pass is ASiM's training form."""
+        return self._fidelity == "proxy"
+
+    def _scale(self, clip: Tensor | None) -> Tensor | None:
+        """Return the scale of the streamed operand: what it is clipped at, or what calibration found."""
+        return self.input_scale if clip is None else clip.detach()
+
+    def _rounded(self, value: Tensor, role: Role, scale: Tensor | None = None) -> Tensor:
+        operand = self.config.input if role == "input" else self.config.weight
+        return fake_quantized(value, operand, site=self.config.site, role=role, scale=scale)
+
+    def _trimmed(self, value: Tensor, rng: Tensor, call: int = 0) -> Tensor:
+        return trimmed(value, self.trim_noise, rng, self.config.stream ^ call)
 
     @property
     def config_text(self) -> str:
@@ -95,8 +150,6 @@ class CimModule(nn.Module):
             f"rows={read.rows}, step={config.step}, adc={adc}, scale={config.input.scale}, fidelity={self._fidelity}"
         )
 
-    def _observe(self, scale: Tensor | None, value: Tensor, operand: Operand, role: Role) -> None:
-        if self.observing and scale is not None:
-            seen = observed_scale(value, operand, site=self.config.site, role=role)
-            # fmax: the NaN of a scale that was never calibrated gives way to any number.
-            scale.copy_(torch.fmax(scale, seen.to(scale.device)))
+    def _observe(self, streamed: Tensor, stored: Tensor) -> None:
+        if self.observer is not None:
+            self.observer(streamed, stored)

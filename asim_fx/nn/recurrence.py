@@ -37,11 +37,15 @@ class CimRecurrence(CimModule):
         """Return the outputs (steps, rows, H), the last hidden and the last cell state, as the torch form does."""
 
         def multiply(value: Tensor, step: int) -> Tensor:
+            self._observe(value, weight)
             if self.in_float:
-                self._observe(self.input_scale, value, self.config.input, "input")
                 return F.linear(value, weight, bias)
-            y: Tensor = torch.ops.asim.linear(value, weight, rng, self.input_scale, self._step_text(step))
-            return y if bias is None else y + bias
+            if self.as_proxy:
+                rounded = self._rounded(value, "input", self.input_scale)
+                y = self._trimmed(F.linear(rounded, self._rounded(weight, "weight")), rng, step)
+                return y if bias is None else y + bias
+            result: Tensor = torch.ops.asim.linear(value, weight, rng, self.input_scale, self._step_text(step))
+            return result if bias is None else result + bias
 
         return run_steps(multiply, hidden, gates, state, self.cell, self.reverse)
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from asim_fx.errors import UsageError
+from asim_fx.errors import NumericsError, UsageError
 from asim_fx.nonidealities.reads import has_real_cells, has_spread, model_read, needs_columns
 from asim_fx.ops.config import ReadEffects
 from asim_fx.ops.normal import normal
@@ -96,7 +96,7 @@ def before_noise(
 def digitise(value: Tensor, effects: ReadEffects) -> Tensor:
     """Return what the converter puts out for what it sees; see ``convert``."""
     if effects.adc_bits is None:
-        return value.clamp(-1 if effects.parallel else 0, 1)
+        return value.clamp(-1 if effects.signed else 0, 1)
     return _code(value, effects)
 
 
@@ -234,8 +234,12 @@ def check_converter(effects: ReadEffects, site: str) -> None:
     """Refuse a read that means nothing.
 
     Raises:
+        NumericsError: the window of the converter was never calibrated.
         UsageError: naming both fields that do not go together.
     """
+    if not effects.window_known:
+        message = f"site {site} has no calibrated window for its converter"
+        raise NumericsError(message, hint="calibrate the model on some images, or use adc.range: rows")
     if effects.nonlinear_percent_fs and effects.compression_per_mac:
         message = f"site {site}: nonlinear_percent_fs (charge domain) excludes compression_per_mac (current domain)"
         raise UsageError(message, hint="set one of them to 0")

@@ -21,13 +21,13 @@ class Operand:
         bits: bits of the code, sign included.
         signed: whether the top bit is a sign.
         scale: over what the largest magnitude is taken. ``tensor``: all of it; ``sample``: each sample of the batch;
-            ``static``: a calibrated number that the caller passes.
+            ``channel``: each output of a weight; ``static``: a calibrated number that the caller passes.
         layout: where the samples lie in the operand; None where they could not be followed.
     """
 
     bits: int
     signed: bool
-    scale: Literal["tensor", "sample", "static"] = "tensor"
+    scale: Literal["tensor", "sample", "channel", "static"] = "tensor"
     layout: BatchLayout | None = None
 
     @property
@@ -59,6 +59,7 @@ class ReadEffects:
         sigma_mac: measured standard deviation at each MAC value, in MAC units.
         window: lowest and highest MAC value of a one-bit plane that the converter tells apart; None: 0 and ``rows``. Of
             MAC values with a sign the lowest is 0, and the range goes as far below it as above.
+        window_known: False where the window is still to be calibrated: nothing can be read before.
         adc_gain_percent: gain error of all converters.
         adc_offset_lsb: offset of all converters, in steps.
         thresholds_lsb: level of the step to code 1, 2, ... in units of an ideal step; empty: halfway between codes.
@@ -90,6 +91,7 @@ class ReadEffects:
     mean_mac: tuple[float, ...] = ()
     sigma_mac: tuple[float, ...] = ()
     window: tuple[float, float] | None = None
+    window_known: bool = True
     adc_gain_percent: float = 0.0
     adc_offset_lsb: float = 0.0
     thresholds_lsb: tuple[float, ...] = ()

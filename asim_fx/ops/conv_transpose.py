@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from asim_fx.ops.conv import conv_reduction
 from asim_fx.ops.draws import Seed
 from asim_fx.ops.operation import finish
 from asim_fx.ops.quantize import Quantized, quantize
+from asim_fx.ops.reduction import Reduction
 from asim_fx.phases import AxisPhase, Phase, transposed_extent, transposed_phases
 
 
@@ -35,22 +37,48 @@ def simulate_conv_transpose(
     of ``x``.
     """
     streamed = quantize(x, config.input, site=config.site, role="input", scale=input_scale)
-    stored = quantize(weight, config.weight, site=config.site, role="weight")
+    stored = quantize_transposed(weight, config, groups)
     extents = [transposed_extent(size, axis, geometry) for axis, size in enumerate(x.shape[2:])]
     result = x.new_zeros((x.shape[0], weight.shape[1] * groups, *extents))
-    for number, phase in enumerate(transposed_phases(x.shape[2:], geometry)):
-        if not phase.positions or not x.numel():
-            continue
-        codes = _windows(streamed.codes, [(axis.start, axis.window) for axis in phase.axes])
-        taps = Quantized(taps_of(stored.codes, phase, groups), stored.scale)
-        ones, zeros = [1] * len(phase.axes), [0] * 2 * len(phase.axes)
-        reduction = conv_reduction(codes, taps.codes, ones, zeros, [axis.dilation for axis in phase.axes], groups)
-        mine = _phase_config(config, number, phase, result[0, 0].numel())
-        values = finish(reduction, streamed, taps, mine, seed, x.dtype)
+    for phase, reduction, mine in phase_reductions(streamed.codes, stored.codes, config, geometry, groups):
+        values = finish(reduction, streamed, stored, mine, seed, x.dtype, channel=1)
         steps = zip(phase.axes, geometry.stride, strict=True)
         place: list[Any] = [..., *(_outputs(axis, stride) for axis, stride in steps)]
         result[tuple(place)] = values
     return result
+
+
+def phase_reductions(
+    codes: Tensor, stored: Tensor, config: OpConfig, geometry: ConvGeometry, groups: int
+) -> Iterator[tuple[Phase, Reduction, OpConfig]]:
+    """Yield each phase that has an output, as an ordinary convolution of codes, and what is simulated in it."""
+    positions = math.prod(transposed_extent(size, axis, geometry) for axis, size in enumerate(codes.shape[2:]))
+    for number, phase in enumerate(transposed_phases(codes.shape[2:], geometry)):
+        if not phase.positions or not codes.numel():
+            continue
+        windows = _windows(codes, [(axis.start, axis.window) for axis in phase.axes])
+        ones, zeros = [1] * len(phase.axes), [0] * 2 * len(phase.axes)
+        dilation = [axis.dilation for axis in phase.axes]
+        reduction = conv_reduction(windows, taps_of(stored, phase, groups), ones, zeros, dilation, groups)
+        yield phase, reduction, _phase_config(config, number, phase, positions)
+
+
+def quantize_transposed(weight: Tensor, config: OpConfig, groups: int) -> Quantized:
+    """Return the codes of a transposed convolution's weight in its own order, scales in the order of the outputs."""
+    if config.weight.scale != "channel":
+        return quantize(weight, config.weight, site=config.site, role="weight")
+    quantized = quantize(outputs_first(weight, groups), config.weight, site=config.site, role="weight")
+    return Quantized(inputs_first(quantized.codes, groups), quantized.scale)
+
+
+def outputs_first(weight: Tensor, groups: int) -> Tensor:
+    """Return (channels, outputs / groups, *kernel) as (outputs, channels / groups, *kernel)."""
+    return weight.reshape(groups, -1, *weight.shape[1:]).transpose(1, 2).flatten(0, 1)
+
+
+def inputs_first(weight: Tensor, groups: int) -> Tensor:
+    """Undo ``outputs_first``, which is its own inverse."""
+    return outputs_first(weight, groups).contiguous()
 
 
 def taps_of(weight: Tensor, phase: Phase, groups: int) -> Tensor:

@@ -40,6 +40,11 @@ def integer_matmul(left: Tensor, right: Tensor, largest_term: int, *, largest_su
     return _in_runs(left, right, min(run, 1024), torch.float64, torch.int64).to(torch.float64)
 
 
+def float32_holds(largest_sum: int) -> bool:
+    """Return whether sums up to a magnitude are exact in float32, in whatever order they are made."""
+    return largest_sum < _FLOAT32_EXACT
+
+
 def has_byte_products(device: torch.device) -> bool:
     """Return whether ``byte_matmul`` is exact and fast here.
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from asim_fx.ir import ConvGeometry
 from asim_fx.ops.config import OpConfig, Operand
 from asim_fx.ops.conv import pad_spatial
+from asim_fx.ops.conv_transpose import inputs_first, outputs_first
 from asim_fx.ops.quantize import Role, clipped, dequantize, quantize
 
 
@@ -49,7 +50,7 @@ def conv_transpose_gradients(
 ) -> tuple[Tensor, Tensor]:
     """Return the gradients of both operands of a transposed convolution, in their dtypes."""
     xq = _rounded(x, config.input, config.site, "input", input_scale)
-    wq = _rounded(weight, config.weight, config.site, "weight", None)
+    wq = _rounded_transposed(weight, config, groups)
     padding = [before for before, _ in geometry.padding]
     of_x, of_weight, _ = torch.ops.aten.convolution_backward(
         gradient.to(torch.float32), xq, wq, None, geometry.stride, padding, geometry.dilation, True,
@@ -90,6 +91,12 @@ def matmul_gradients(
 
 def _rounded(value: Tensor, operand: Operand, site: str, role: Role, scale: Tensor | None) -> Tensor:
     return dequantize(quantize(value, operand, site=site, role=role, scale=scale), operand)
+
+
+def _rounded_transposed(weight: Tensor, config: OpConfig, groups: int) -> Tensor:
+    if config.weight.scale != "channel":
+        return _rounded(weight, config.weight, config.site, "weight", None)
+    return inputs_first(_rounded(outputs_first(weight, groups), config.weight, config.site, "weight", None), groups)
 
 
 def _unclipped(gradient: Tensor, value: Tensor, operand: Operand, scale: Tensor | None) -> Tensor:

@@ -18,6 +18,9 @@ from asim_fx.ops.matmul import matmul_reduction
 from asim_fx.ops.quantize import Quantized, quantize, samples_of
 from asim_fx.ops.reduction import Reduction
 
+_AT_ONCE = 32768
+"""Sums that are scaled together."""
+
 
 def simulate_conv(
     x: Tensor,
@@ -38,7 +41,7 @@ def simulate_conv(
     streamed = quantize(x, config.input, site=config.site, role="input", scale=input_scale)
     stored = quantize(weight, config.weight, site=config.site, role="weight")
     reduction = conv_reduction(streamed.codes, stored.codes, stride, padding, dilation, groups)
-    return finish(reduction, streamed, stored, config, seed, x.dtype)
+    return finish(reduction, streamed, stored, config, seed, x.dtype, channel=1)
 
 
 def simulate_linear(
@@ -74,19 +77,50 @@ def simulate_matmul(
 
 
 def finish(
-    reduction: Reduction, streamed: Quantized, stored: Quantized, config: OpConfig, seed: Seed, dtype: torch.dtype
+    reduction: Reduction,
+    streamed: Quantized,
+    stored: Quantized,
+    config: OpConfig,
+    seed: Seed,
+    dtype: torch.dtype,
+    *,
+    channel: int = -1,
 ) -> Tensor:
-    """Simulate a reduction of codes and return its real values, of shape ``reduction.shape``."""
+    """Simulate a reduction of codes and return its real values, of shape ``reduction.shape``.
+
+    ``channel`` is the dimension of the result along which a stored operand with a scale for each output has them.
+    """
     reduction, config = on_die(reduction, config, seed)
     sums = engine_for(config.engine, reduction.stored.device.type)(reduction, config, seed)
     levels = config.input.levels * config.weight.levels
-    unit = streamed.scale.to(torch.float64) * stored.scale.to(torch.float64)
+    by_channel = config.weight.scale == "channel"
+    unit = streamed.scale.to(torch.float64)
+    if not by_channel:
+        unit = unit * stored.scale.to(torch.float64)
     unit = unit / torch.full_like(unit, levels)
+    if unit.dim() == 0 and not by_channel:
+        return scaled(sums, unit).to(dtype).view(reduction.shape)
+    real = sums.to(torch.float64)
     if unit.dim() == 0:
-        sums.mul_(unit)
+        real = real * unit
     elif config.layout is None:
         message = f"site {config.site}: the samples of the result could not be followed, so it has no scale per sample"
         raise NumericsError(message, hint="use scale: dynamic or scale: static for this site")
     else:
-        samples_of(sums, config.layout).mul_(unit[:, None])
-    return sums.to(torch.float32).to(dtype).view(reduction.shape)
+        samples_of(real, config.layout).mul_(unit[:, None])
+    result = real.view(reduction.shape)
+    if by_channel:
+        result.mul_(stored.scale.to(torch.float64).view(-1, *[1] * (result.dim() - 1 - channel % result.dim())))
+    return result.to(torch.float32).to(dtype)
+
+
+def scaled(sums: Tensor, unit: Tensor) -> Tensor:
+    """Return flat sums times a float64 number, rounded once, to float32; float32 sums are overwritten."""
+    if sums.device.type != "cpu":
+        return (sums.to(torch.float64) * unit).to(torch.float32)
+    result = sums if sums.dtype == torch.float32 else torch.empty_like(sums, dtype=torch.float32)
+    # In parts that the processor keeps at hand: in float64 the whole would have to be fetched again and again.
+    for start in range(0, sums.numel(), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        result[part] = sums[part].to(torch.float64) * unit
+    return result

@@ -10,9 +10,9 @@ from __future__ import annotations
 from torch import Tensor
 
 WORD = 0xFFFFFFFF
-_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
-_KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
-_ROUNDS = 7
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
+ROUNDS = 7
 """The fewest with which it passes BigCrush, by its authors' tests; they advise 10 for a margin of safety."""
 
 Words = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -27,16 +27,16 @@ def philox4x32(counter: Words, key: tuple[int, int]) -> Words:
     """
     c0, c1, c2, c3 = counter
     k0, k1 = key
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         # Products wrap around at 64 bits, as they should; only bits 0..31 of c1 and c3 count, whatever lies above.
-        low = c0 * _MULTIPLIERS[0]
-        high = c2 * _MULTIPLIERS[1]
+        low = c0 * MULTIPLIERS[0]
+        high = c2 * MULTIPLIERS[1]
         c0, c2 = ((high >> 32) ^ c1), ((low >> 32) ^ c3)
         c0.bitwise_xor_(k0).bitwise_and_(WORD)
         c2.bitwise_xor_(k1).bitwise_and_(WORD)
         c1, c3 = high, low
-        k0 = (k0 + _KEY_STEPS[0]) & WORD
-        k1 = (k1 + _KEY_STEPS[1]) & WORD
+        k0 = (k0 + KEY_STEPS[0]) & WORD
+        k1 = (k1 + KEY_STEPS[1]) & WORD
     return c0, c1 & WORD, c2, c3 & WORD
 
 

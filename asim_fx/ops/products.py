@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from asim_fx.ops.exact import as_bytes, byte_matmul, has_byte_products, integer_matmul
+from asim_fx.ops.exact import as_bytes, byte_matmul, float32_holds, has_byte_products, integer_matmul
 from asim_fx.ops.planes import Plane, partial_codes, partial_largest
 from asim_fx.ops.schedule import ExactPart, Schedule
 
@@ -23,7 +23,7 @@ class StoredProduct:
     Attributes:
         part: what it is of.
         stored: what its stored planes carry, float32 (groups, K, N), or (groups, K, 1) where all outputs have the same.
-        column: largest sum of magnitudes of a column.
+        column: bound on the sum of magnitudes of a column.
         stored_bytes: the same as int8 in units of ``factor``; None where it does not fit, or would be no faster.
         factor: place of its lowest plane.
     """
@@ -42,7 +42,9 @@ def stored_product(part: ExactPart, stored: Tensor, work: Schedule) -> StoredPro
     chosen = partial_codes(stored, work.stored, part.stored)
     factor = _lowest_place(work.stored, part.stored)
     small = has_byte_products(stored.device) and stored.shape[1] < _LONGEST
-    return StoredProduct(part, chosen, largest_column(chosen), as_bytes(chosen, factor) if small else None, factor)
+    return StoredProduct(
+        part, chosen, largest_column(chosen, part, work), as_bytes(chosen, factor) if small else None, factor
+    )
 
 
 def exact_product(product: StoredProduct, vectors: Tensor, work: Schedule) -> Tensor:
@@ -59,9 +61,16 @@ def exact_product(product: StoredProduct, vectors: Tensor, work: Schedule) -> Te
     return integer_matmul(left, product.stored, term, largest_sum=largest * product.column)
 
 
-def largest_column(stored: Tensor) -> int:
-    """Return the largest sum of magnitudes of a column: bounds sums far more closely than the largest code does."""
-    return int(stored.abs().sum(dim=-2, dtype=torch.float64).max()) if stored.numel() else 0
+def largest_column(stored: Tensor, part: ExactPart, work: Schedule) -> int:
+    """Return a bound on the sum of magnitudes of a column of a part's stored side.
+
+    What the columns hold bounds sums far more closely than the largest code does; asked only where it matters.
+    """
+    largest = stored.shape[-2] * partial_largest(work.stored, part.stored)
+    if not stored.numel() or float32_holds(largest * partial_largest(work.streamed, part.streamed)):
+        return largest
+    exact = torch.float32 if float32_holds(largest) else torch.float64
+    return int(stored.abs().sum(dim=-2, dtype=exact).max())
 
 
 def _lowest_place(planes: Sequence[Plane], chosen: Iterable[int]) -> int:

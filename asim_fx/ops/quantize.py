@@ -24,7 +24,8 @@ class Quantized:
 
     Attributes:
         codes: float32 holding integers, contiguous, of the operand's shape.
-        scale: float32 real value of the largest code; 0-d, or one for each sample of the batch.
+        scale: float32 real value of the largest code; 0-d, one for each sample of the batch, or one for each output of
+            a weight.
     """
 
     codes: Tensor
@@ -40,7 +41,7 @@ def quantize(value: Tensor, operand: Operand, *, site: str, role: Role, scale: T
     """Return the codes of one operand.
 
     Args:
-        value: any shape; computed in float32.
+        value: any shape; computed in float32. With a scale for each channel, channels are the first dimension.
         operand: bits, sign and kind of scale.
         site: for messages.
         role: for messages.
@@ -53,13 +54,15 @@ def quantize(value: Tensor, operand: Operand, *, site: str, role: Role, scale: T
     largest = _largest(real, operand, site, role)
     static = operand.scale == "static"
     used = _calibrated(scale, site, role).to(real.device) if static else largest + SCALE_FLOOR
-    codes = torch.abs(real) if operand.signed else real.clone()
-    by_sample = samples_of(codes, operand.layout) if used.dim() and operand.layout else None
+    magnitudes = torch.abs(real) if operand.signed else real
     # The divisor is a tensor on the device: CUDA multiplies by the reciprocal of a Python number.
-    if by_sample is None:
-        codes.div_(used)
+    if operand.scale == "channel":
+        codes = magnitudes / _along_first(used, magnitudes)
+    elif used.dim() and operand.layout:
+        codes = magnitudes.clone()
+        samples_of(codes, operand.layout).div_(used[:, None])
     else:
-        by_sample.div_(used[:, None])
+        codes = magnitudes / used
     codes.clamp_(0, 1).mul_(operand.levels).round_()
     if operand.signed:
         codes.copysign_(real)
@@ -69,15 +72,15 @@ def quantize(value: Tensor, operand: Operand, *, site: str, role: Role, scale: T
 def dequantize(quantized: Quantized, operand: Operand) -> Tensor:
     """Return the float32 values that the codes stand for; what the straight-through gradient is taken at."""
     step = quantized.scale / torch.full_like(quantized.scale, operand.levels)
+    if operand.scale == "channel":
+        return quantized.codes * _along_first(step, quantized.codes)
     if step.dim() and operand.layout:
         return (samples_of(quantized.codes, operand.layout) * step[:, None]).view(quantized.codes.shape)
     return quantized.codes * step
 
 
-def observed_scale(value: Tensor, operand: Operand, *, site: str, role: Role) -> Tensor:
-    """Return the 0-d scale at which no element of ``value`` is clipped; what calibration records."""
-    flat = value.detach().to(torch.float32)
-    return _extremes(flat, operand, site, role) + SCALE_FLOOR
+def _along_first(scale: Tensor, like: Tensor) -> Tensor:
+    return scale.view(-1, *[1] * (like.dim() - 1))
 
 
 def clipped(value: Tensor, operand: Operand, scale: Tensor | None) -> Tensor | None:
@@ -90,6 +93,9 @@ def clipped(value: Tensor, operand: Operand, scale: Tensor | None) -> Tensor | N
 
 def _largest(real: Tensor, operand: Operand, site: str, role: Role) -> Tensor:
     whole = _extremes(real, operand, site, role)
+    if operand.scale == "channel":
+        rows = real.abs() if operand.signed else real.clamp(min=0)
+        return rows.flatten(1).amax(dim=1) if real.numel() else real.new_zeros(real.shape[0])
     if operand.scale != "sample" or real.numel() == 0:
         return whole
     if operand.layout is None:

@@ -146,12 +146,12 @@ def _settings(pairs: Iterable[tuple[ReportRow, ReportRow]]) -> tuple[FieldChange
 
 def _spec_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[FieldChange, ...]:
     """Return the fields that differ. A rule is known by what it matches; one that only one spec has is one field."""
-    before, after = (_leaves({key: value for key, value in spec.items() if key != "rules"}) for spec in (a, b))
+    before, after = (leaves({key: value for key, value in spec.items() if key != "rules"}) for spec in (a, b))
     rules_before, rules_after = _rules(a), _rules(b)
     for name in dict.fromkeys([*rules_before, *rules_after]):
         if name in rules_before and name in rules_after:
-            before |= _leaves(rules_before[name], f"{name}.")
-            after |= _leaves(rules_after[name], f"{name}.")
+            before |= leaves(rules_before[name], f"{name}.")
+            after |= leaves(rules_after[name], f"{name}.")
         elif name in rules_before:
             before[name] = rules_before[name]
         else:
@@ -171,10 +171,10 @@ def _rules(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return rules
 
 
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return the values of a document by dotted field."""
     found: dict[str, Any] = {}
     for key, value in tree.items():
         inner = isinstance(value, Mapping) and value
-        found |= _leaves(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
+        found |= leaves(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
     return found

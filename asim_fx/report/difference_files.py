@@ -131,7 +131,7 @@ def _table(
 
 def _same(difference: Difference) -> str:
     shared = len(difference.sites) + difference.same_sites
-    return f"Of the {shared} sites that both have, {difference.same_sites} do not differ."
+    return f"{shared} sites are in both: {len(difference.sites)} differ, {difference.same_sites} do not."
 
 
 def _listed(changes: Iterable[FieldChange]) -> list[dict[str, Any]]:

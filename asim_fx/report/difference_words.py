@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from asim_fx.report.difference import Difference, FieldChange, SiteChange
+from asim_fx.report.difference import Difference, FieldChange, SiteChange, leaves
 from asim_fx.report.words import UNKNOWN, area, bit_plan, count, efficiency, quantity, share, shorten
 
 ARROW = "\N{RIGHTWARDS ARROW}"
@@ -25,10 +25,15 @@ _SHOWN_TOTALS = {
     "cells_analog": "analog cells",
     "energy_j": "energy for one image",
     "tops_per_w": "TOPS/W",
-    "latency_s": "latency on arrays",
+    "latency_s": "latency on macros",
     "arrays": "arrays",
     "area_mm2": "area",
     "setup_energy_j": "writing weights, once",
+    "images_per_s": "images per second",
+    "macros_used": "macros used",
+    "reloads": "macros reloaded an image",
+    "energy_reload_j": "energy of reloading",
+    "pipelined_utilisation": "macros at work",
 }
 _TITLES = {
     "k": "K",
@@ -37,7 +42,6 @@ _TITLES = {
     "reads_per_cell": "bit plan",
     "adc_bits": "ADC bits",
 }
-_COSTS = ("reads", "energy_j", "latency_s")
 
 
 def headings(difference: Difference) -> list[str]:
@@ -78,9 +82,9 @@ def cost_lines(difference: Difference) -> list[tuple[str, str, str, str]]:
     lines = []
     for site in difference.sites:
         changes = {change.field: change for change in site.figures}
-        cells = [_cost(changes.get(field)) for field in _COSTS]
-        if any(cells):
-            lines.append((site.name, *cells))
+        reads, energy, latency = (_cost(changes.get(field)) for field in ("reads", "energy_j", "latency_s"))
+        if reads or energy or latency:
+            lines.append((site.name, reads, energy, latency))
     return lines
 
 
@@ -118,11 +122,13 @@ def figure(name: str, value: Any) -> str:
     """Return a figure of a report by the name of its field."""
     if value is None:
         return UNKNOWN
-    if name.endswith(("_j", "_s")):
-        return quantity(value, "J" if name.endswith("_j") else "s")
+    if name.endswith("_j"):
+        return quantity(value, "J")
+    if name.endswith("_s") and not name.endswith("_per_s"):
+        return quantity(value, "s")
     if name.endswith("_mm2"):
         return area(value)
-    if name.endswith("_share") or name == "utilisation":
+    if name.endswith(("_share", "utilisation")):
         return share(value)
     if name == "tops_per_w":
         return efficiency(value).removesuffix(" TOPS/W")
@@ -148,5 +154,7 @@ def _relative(change: FieldChange) -> str:
 def _value(value: Any) -> str:
     if value is None:
         return "-"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{field} {_value(inner)}" for field, inner in leaves(value).items())
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     return shorten(text, _VALUE_WIDTH)

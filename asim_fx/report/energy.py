@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
+from asim_fx.report.modules import by_module
 from asim_fx.report.rows import MappingReport, ReportRow
 
 VOTES = "votes"
@@ -55,7 +55,10 @@ def energy_bars(report: MappingReport) -> tuple[EnergyBar, ...]:
     SMALL of all energy are many they become one, at the end. What is put together stays among the members.
     """
     sites = [_of_site(row) for row in report.rows if row.energy_parts_j]
-    bars = sites if len(sites) <= MOST_BARS else _by_module(sites)
+    groups = by_module([bar.name for bar in sites], MOST_BARS)
+    bars = [
+        sites[places[0]] if len(places) == 1 else together(name, [sites[n] for n in places]) for name, places in groups
+    ]
     return _small_together(bars) if len(bars) > _FEW else tuple(bars)
 
 
@@ -104,25 +107,6 @@ def _extra_reads(row: ReportRow) -> float:
     """Return the share of a site's reads that vote: each read of a site costs the same."""
     cells = [reads for line in row.reads_per_cell or () for reads in line if reads]
     return sum(reads - 1 for reads in cells) / sum(cells) if cells else 0.0
-
-
-def _by_module(sites: Sequence[EnergyBar]) -> list[EnergyBar]:
-    depths = range(1, max(bar.name.count(".") for bar in sites) + 2)
-    groupings = [_grouped(sites, depth) for depth in depths]
-    fitting = [bars for bars in groupings if len(bars) <= MOST_BARS]
-    return fitting[-1] if fitting else groupings[0]
-
-
-def _grouped(sites: Sequence[EnergyBar], depth: int) -> list[EnergyBar]:
-    """Return one bar for each module at a depth, in order of its first site; a site alone stays itself."""
-
-    def module(bar: EnergyBar) -> str:
-        return ".".join(bar.name.split(".")[:depth])
-
-    first = {name: place for place, name in reversed([(n, module(bar)) for n, bar in enumerate(sites)])}
-    ordered = sorted(sites, key=lambda bar: first[module(bar)])
-    groups = [(name, list(bars)) for name, bars in groupby(ordered, key=module)]
-    return [bars[0] if len(bars) == 1 else together(name, bars) for name, bars in groups]
 
 
 def _small_together(bars: Sequence[EnergyBar]) -> tuple[EnergyBar, ...]:

@@ -12,6 +12,7 @@ from asim_fx.report.layout import arrange
 from asim_fx.report.rows import MappingReport, ReportRow
 from asim_fx.report.views.bit_plans import Plan, glyph
 from asim_fx.report.views.energy import energy_view
+from asim_fx.report.views.facts import fact
 from asim_fx.report.words import area, bit_plan, bits, count, efficiency, quantity, share, tiles
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -57,12 +58,12 @@ def cards(report: MappingReport) -> Element:
     )
     return element(
         "dl",
-        _card("Analog share of MACs", share(totals.get("analog_share")), f"{count(macs)} analog MACs"),
-        _card("MACs for one image", count(totals.get("macs")), f"{count(totals.get('macs_digital'))} not analog"),
-        _card("Sites", count(totals.get("sites")), sites),
-        _card("ADC conversions", count(reads), per_mac),
-        _card("Cycles in all bit plans", count(_cells(report)), cells),
-        _card("Parameters", count(totals.get("parameters")), ""),
+        fact("Analog share of MACs", share(totals.get("analog_share")), f"{count(macs)} analog MACs"),
+        fact("MACs for one image", count(totals.get("macs")), f"{count(totals.get('macs_digital'))} not analog"),
+        fact("Sites", count(totals.get("sites")), sites),
+        fact("ADC conversions", count(reads), per_mac),
+        fact("Cycles in all bit plans", count(_cells(report)), cells),
+        fact("Parameters", count(totals.get("parameters")), ""),
         *_cost_cards(report),
         class_="cards costed" if _cost_cards(report) else "cards",
     )
@@ -75,24 +76,15 @@ def _cost_cards(report: MappingReport) -> list[Element]:
     energy = banded(totals.get("energy_low_j"), totals.get("energy_high_j"), "J")
     latency = banded(totals.get("latency_low_s"), totals.get("latency_high_s"), "s")
     return [
-        _card("Energy for one image", quantity(totals.get("energy_j"), "J"), energy),
-        _card("TOPS/W", efficiency(totals.get("tops_per_w")).removesuffix(" TOPS/W"), "at each site's own bits"),
-        _card("Latency on arrays", quantity(totals.get("latency_s"), "s"), latency),
-        _card("Area", area(totals.get("area_mm2")), f"{count(totals.get('arrays'))} arrays"),
+        fact("Energy for one image", quantity(totals.get("energy_j"), "J"), energy),
+        fact("TOPS/W", efficiency(totals.get("tops_per_w")).removesuffix(" TOPS/W"), "at each site's own bits"),
+        fact("Latency on arrays", quantity(totals.get("latency_s"), "s"), latency),
+        fact("Area", area(totals.get("area_mm2")), f"{count(totals.get('arrays'))} arrays"),
     ]
 
 
 def _cells(report: MappingReport) -> int:
     return sum(row.cycles or 0 for row in report.rows)
-
-
-def _card(title: str, figure: str, more: str) -> Element:
-    return element(
-        "div",
-        element("dt", title),
-        element("dd", figure, class_="figure"),
-        element("dd", more, class_="more"),
-    )
 
 
 def split(report: MappingReport) -> Element:
@@ -235,7 +227,7 @@ _UNMAPPED_COLUMNS = (
 
 
 def cost_section(report: MappingReport) -> list[Element]:
-    """Return where the energy goes, and the cost part by part with models and bands; nothing where no site is on chip."""
+    """Return where the energy goes, and the cost part by part with its models; nothing where no site is on the chip."""
     lines = cost_lines(report)
     if not lines:
         return []
@@ -254,7 +246,15 @@ def cost_section(report: MappingReport) -> list[Element]:
     table = element("div", element("table", element("thead", head), body), class_="scroll")
     heading = element("h3", "Part by part")
     return [
-        element("section", title, *energy_view(report, anchors(report)), heading, table, aria_labelledby="cost-heading")
+        element(
+            "section",
+            title,
+            *energy_view(report, anchors(report)),
+            heading,
+            table,
+            class_="cost",
+            aria_labelledby="cost-heading",
+        )
     ]
 
 

@@ -12,14 +12,21 @@ from typing import Any
 
 from asim_fx.report import fragments
 from asim_fx.report.elements import clean, element, markup
+from asim_fx.report.fidelity import FidelityReport
 from asim_fx.report.rows import MappingReport
 from asim_fx.report.serial import as_data
 from asim_fx.report.views.bit_plans import bit_plans_section, plan_numbers
+from asim_fx.report.views.fidelity import fidelity_section
+from asim_fx.report.views.schedule import schedule_section
 from asim_fx.report.words import footer
 
 
-def to_html(report: MappingReport) -> str:
+def to_html(report: MappingReport, fidelity: FidelityReport | None = None) -> str:
     """Return the report as an HTML page.
+
+    Args:
+        report: of a mapping.
+        fidelity: what a probe measured at its sites, if one did.
 
     Every name is text to it: elements are escaped as they are written, data travels as JSON that cannot close
     its element, and a content security policy allows only the page's own script and style, by their hashes.
@@ -29,6 +36,8 @@ def to_html(report: MappingReport) -> str:
     sections = [
         *bit_plans_section(report, plans),
         *fragments.cost_section(report),
+        *(fidelity_section(fidelity, fragments.anchors(report)) if fidelity is not None else ()),
+        *schedule_section(report, fragments.anchors(report)),
         *fragments.unmapped_section(report),
         *fragments.dataflow_section(report),
         *fragments.notes_section(report),

@@ -71,6 +71,14 @@ class ReportRow:
         adc_area_mm2: area of their converters.
         cost_models: part of the energy, ``latency``, ``area``, ``adc_area`` or ``setup`` -> the model that made it and
             its band, or what is missing.
+        static_scale: calibrated scale of the streamed operand, the real value of its largest code; None where it has
+            none, or was not calibrated; so the next ones.
+        clipped: share of the streamed values met in calibration that it clips, 0..1.
+        stored_scale: calibrated scale of the stored operand, where that is an activation.
+        stored_clipped: share of the stored values that it clips.
+        window_low_mac: MAC value of a one-bit input plane at code 0, where the converter's window was calibrated.
+        window_high_mac: MAC value at the top code.
+        window_clipped: share of the MAC values met in calibration outside the window.
         settings: dotted field of the spec -> the value resolved for this site; empty where it stays float.
         provenance: dotted field -> where its value came from.
         notes: what else must be said (``patch split``, ``batch-dependent``).
@@ -129,6 +137,13 @@ class ReportRow:
     area_mm2: float | None = None
     adc_area_mm2: float | None = None
     cost_models: Mapping[str, str] = field(default_factory=dict)
+    static_scale: float | None = None
+    clipped: float | None = None
+    stored_scale: float | None = None
+    stored_clipped: float | None = None
+    window_low_mac: float | None = None
+    window_high_mac: float | None = None
+    window_clipped: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -164,6 +179,7 @@ class DataflowNode:
         target: analog, integer, float, or the empty string.
         macs: for one image.
         site: name of the report row, or the empty string.
+        elements: of its result, for one image; None where not known.
     """
 
     id: int
@@ -172,6 +188,7 @@ class DataflowNode:
     target: str = ""
     macs: int = 0
     site: str = ""
+    elements: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +213,12 @@ class MappingReport:
             sites_analog, sites_integer, sites_float (rows of this report); reads (ADC conversions);
             cells_analog, cells_voted, cells_digital (sums over the bit plans of the analog rows); parameters
             (of the model). Cost: energy_j, energy_low_j, energy_high_j and energy_PART_j are sums over the analog and
-            the integer rows, latency_s (with low and high), arrays, area_mm2, adc_area_mm2 and setup_energy_j over
-            the analog rows, one after another; None where a row is unknown. tops_per_w = 2 x MACs of these rows /
-            energy_j; sites_without_energy are the rows that energy_j lacks or does not know.
+            the integer rows, arrays, area_mm2, adc_area_mm2 and setup_energy_j over the analog rows; None where a row
+            is unknown. sites_without_energy are the rows that energy_j lacks or does not know. Of the schedule, see
+            there: latency_s (with low and high), sequential_s, interval_s, images_per_s, mj_per_image (energy_j and
+            energy_reload_j), tops_per_w (2 x MACs of the analog and integer rows / energy of an image), macros_used,
+            macros_needed (one copy of all), rounds, reloads, activation_loads, mean_utilisation,
+            pipelined_utilisation, buffer_kib; None where not known.
         unmapped: what is not analog, largest first.
         notes: (module, text) pairs that concern more than one site.
         dataflow: the drawing.

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from asim_fx.errors import SpecIssue
 from asim_fx.ir import input_plane_widths
+from asim_fx.spec.calibration import MOST_BITS_WITH_KL
 from asim_fx.spec.circuit_checks import circuit_conflicts
 from asim_fx.spec.conflict import Conflict
 from asim_fx.spec.encoding_checks import encoding_conflicts
@@ -46,6 +47,12 @@ def _operand_conflicts(settings: SiteSettings, signed: bool | None) -> Iterator[
             ("input_bits", "signed"),
             "`input_bits: 1` leaves no bit for the magnitude of a signed input; use 2 or more, or `signed: false`",
         )
+    if settings.scale == "static" and settings.calibration.method == "kl" and settings.input_bits > MOST_BITS_WITH_KL:
+        yield Conflict(
+            ("calibration.method", "input_bits"),
+            f"`calibration.method: kl` compares histograms, and is for `input_bits` of {MOST_BITS_WITH_KL} or less, "
+            f"not {settings.input_bits}; use mse or percentile",
+        )
     if settings.weight_bits == 1:
         yield Conflict(
             ("weight_bits",),
@@ -75,7 +82,7 @@ def _macro_conflicts(settings: SiteSettings) -> Iterator[Conflict]:
                 )
     if macro.weights == "parallel":
         yield from _parallel_conflicts(settings)
-    if macro.cost.columns_per_adc > macro.columns:
+    if macro.cost.columns_per_adc != "adc" and macro.cost.columns_per_adc > macro.columns:
         yield Conflict(
             ("macro.cost.columns_per_adc", "macro.columns"),
             f"`cost.columns_per_adc: {macro.cost.columns_per_adc}` is more than the `columns: {macro.columns}` there "
@@ -202,6 +209,7 @@ def spec_issues(spec: HardwareSpec, removed: Sequence[str] = ()) -> list[SpecIss
     found += [
         _issue(spec, defaults, conflict, "defaults") for conflict in _of(defaults) if not _touches(gone, conflict)
     ]
+    found += _counts_in_rules(spec)
     changed = [set(_changes(spec, index)) for index in range(len(spec.rules))]
     for index in range(len(spec.rules)):
         merged = merge(spec, (index,))
@@ -212,6 +220,17 @@ def spec_issues(spec: HardwareSpec, removed: Sequence[str] = ()) -> list[SpecIss
             if _touches(changed[index], conflict) and not _touches(others, conflict)
         ]
     return found
+
+
+def _counts_in_rules(spec: HardwareSpec) -> list[SpecIssue]:
+    """Refuse a number of macros for some sites only: all sites share them."""
+    paths = [
+        f"rules.{index}.macro.count"
+        for index, rule in enumerate(spec.rules)
+        if isinstance(rule.macro, Macro) and "count" in rule.macro.model_fields_set
+    ]
+    message = "a rule cannot change how many macros the chip has; write `count` in `macros`, beside `rows`"
+    return [SpecIssue(spec.origin.where(path), path, message) for path in paths]
 
 
 def _changes(spec: HardwareSpec, index: int) -> list[str]:

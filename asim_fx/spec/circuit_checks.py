@@ -71,6 +71,9 @@ def _range_conflicts(macro: Macro) -> Iterator[Conflict]:
     if adc.range != "window":
         for name in _given(macro, ("adc.window.low_mac", "adc.window.high_mac")):
             yield _both(name, "adc.range", f"`{name}` needs `adc.range: window`, not `{adc.range}`")
+        if adc.range == "calibrated" and adc.bits == "ideal":
+            message = "`adc.range: calibrated` chooses what the codes stand for, and `adc.bits: ideal` has none"
+            yield _both("adc.range", "adc.bits", message)
     elif window.high_mac is None:
         yield _both("adc.range", "adc.window.high_mac", "`adc.range: window` needs `adc.window.high_mac`")
     elif window.low_mac >= window.high_mac:

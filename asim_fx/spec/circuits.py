@@ -17,11 +17,21 @@ class Window(SpecModel):
     """What a converter tells apart, as MAC values of a one-bit input plane and one-bit cells: rows that conduct.
 
     A plane of k bits has 2^k - 1 times these values: the voltages are the same. So have cells of k bits. Where one read
-    takes the difference of two columns, the range goes as far below 0 as above.
+    takes the difference of two columns, the range goes as far below 0 as above. Limits are for
+    `range: window`; method and percentile for `range: calibrated`.
     """
 
     low_mac: NotNegative = Field(0.0, description="MAC value of code 0.")
     high_mac: Positive | None = Field(None, description="MAC value of the top code; at most `rows`.")
+    method: Literal["percentile", "mse", "csnr"] = Field(
+        "csnr",
+        description="`percentile`: what holds the middle `percentile` of the MAC values. `mse`: least squared error of "
+        "clipping and rounding. `csnr`: largest compute SNR: the noise of the macro counts too, and each read by its "
+        "place value.",
+    )
+    percentile: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = Field(
+        99.9, description="Of the MAC values, for `method: percentile`."
+    )
 
 
 class Bitline(SpecModel):

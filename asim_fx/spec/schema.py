@@ -13,7 +13,9 @@ from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_seria
 
 from asim_fx.encoding import CellLayout, WeightEncoding
 from asim_fx.spec.base import Extent, PositiveInt, SpecModel
+from asim_fx.spec.calibration import Calibration
 from asim_fx.spec.chip import Chip
+from asim_fx.spec.chip_mapping import ChipMapping
 from asim_fx.spec.circuits import Bitline, Capacitors, Cells, Differential, Window
 from asim_fx.spec.macro_cost import MacroCost
 from asim_fx.spec.measured import MeasuredFile
@@ -34,13 +36,13 @@ class Adc(SpecModel):
     bits: Annotated[int, Field(ge=1, le=24)] | Literal["ideal"] = Field(
         8, description="Resolution in bits, or `ideal`: no converter, the column's value as it is."
     )
-    range: Literal["rows", "used", "window"] = Field(
+    range: Literal["rows", "used", "window", "calibrated"] = Field(
         "rows",
         description="What the converter tells apart: `rows`: MAC values up to all `rows` times the largest input "
         "plane value, as in ASiM. `used`: up to the rows that the fullest row tile of the site uses. `window`: "
-        "what `window` says.",
+        "the limits that `window` gives. `calibrated`: limits chosen on data, for each site, as `window` says.",
     )
-    window: Window = Field(default_factory=Window, description="Limits of `range: window`.")
+    window: Window = Field(default_factory=Window, description="Limits, or how they are chosen.")
     columns_per_adc: PositiveInt = Field(
         1, description="Columns that share a converter, and so its gain and offset; at most `columns`."
     )
@@ -150,6 +152,9 @@ class Macro(SpecModel):
         default_factory=Differential, description="The columns of `weight_encoding: differential`."
     )
     cost: MacroCost = Field(default_factory=MacroCost, description="What energy, latency and area follow from.")
+    count: PositiveInt | Literal["unlimited"] = Field(
+        "unlimited", description="How many of them the chip has; `unlimited`: every tile has one of its own."
+    )
 
     @property
     def layout(self) -> CellLayout:
@@ -196,6 +201,12 @@ class Settings(SpecModel):
         "dynamic",
         description="`dynamic`: of the whole tensor at hand (ASiM). `sample`: per sample of the batch. "
         "`static`: calibrated.",
+    )
+    calibration: Calibration = Field(default_factory=Calibration, description="How `scale: static` is chosen on data.")
+    weight_scale: Literal["tensor", "channel"] = Field(
+        "tensor",
+        description="Scale of the weights: one for the whole tensor (ASiM), or one for each output channel. Conv and "
+        "linear only: what attention stores is an activation, and has one scale.",
     )
     hybrid: Hybrid = Field(default_factory=Hybrid, description="Digital part of the bit plan.")
     vote: Vote = Field(default_factory=Vote, description="Voted part of the bit plan.")
@@ -306,6 +317,9 @@ class HardwareSpec(SpecModel):
     defaults: Defaults = Field(default_factory=Defaults, description="Settings of every site that no rule changes.")
     rules: list[Rule] = Field(
         default_factory=list, description="Ordered; later rules override earlier ones field by field."
+    )
+    mapping: ChipMapping = Field(
+        default_factory=ChipMapping, description="How layers share the macros, for latency and throughput."
     )
     engine: Literal["auto", "torch", "cpu", "cuda"] = Field(
         "auto",

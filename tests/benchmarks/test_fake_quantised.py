@@ -68,3 +68,11 @@ def test_difference_takes_the_worst_tensor_and_refuses_other_shapes() -> None:
     assert difference([broken, torch.ones(2)], [broken, torch.ones(2)]) == float("inf")
     with pytest.raises(ValueError, match="shapes"):
         difference(torch.zeros(2), torch.zeros(3))
+
+
+@pytest.mark.parametrize("method", ["max", "mse"])
+def test_static_scales_and_scales_of_channels(small_net: nn.Module, images: Tensor, method: str) -> None:
+    settings = ["defaults.scale=static", f"defaults.calibration.method={method}", "defaults.weight_scale=channel"]
+    converted = asim_fx.convert(small_net, asim_fx.load_spec("ideal", settings), images)
+    asim_fx.calibrate(converted, [images])
+    assert agreement(small_net, converted, (images,)).sites < 1e-6

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from asim_fx.errors import NumericsError
 from asim_fx.ir import BatchLayout
 from asim_fx.ops.config import Operand
-from asim_fx.ops.quantize import clipped, dequantize, observed_scale, quantize
+from asim_fx.ops.quantize import clipped, dequantize, quantize
 from tests.ops.configs import codes_of
 
 
@@ -81,14 +81,6 @@ def test_uncalibrated(scale: float | None) -> None:
 def test_samples_must_be_known() -> None:
     with pytest.raises(NumericsError, match=r"stem.*could not be followed"):
         quantized(torch.ones(2), Operand(8, True, "sample"))
-
-
-def test_observed_scale_is_the_dynamic_one() -> None:
-    value = torch.randn(20)
-    for signed in (True, False):
-        operand = Operand(8, signed)
-        observed = observed_scale(value, operand, site="stem", role="input")
-        assert observed == quantized(value, operand).scale
 
 
 def test_memory_order_does_not_matter() -> None:

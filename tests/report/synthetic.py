@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import networkx as nx
 
@@ -18,10 +18,13 @@ from asim_fx.ir import (
     TileGrid,
     input_plane_widths,
 )
+from asim_fx.mapping.schedule import Pool, Round, Schedule, Slot
 from asim_fx.passlog import FoldedOp
 from asim_fx.report.build import build_report
 from asim_fx.report.dataflow import simplify
+from asim_fx.report.fidelity import FidelityReport, SiteFidelity
 from asim_fx.report.rows import MappingReport
+from asim_fx.report.schedule import schedule_totals
 from asim_fx.spec.macro_cost import MacroCost
 from asim_fx.spec.schema import Defaults, HardwareSpec, Hybrid, Macro, SiteSettings, Vote
 
@@ -264,3 +267,58 @@ def vit_like(depth: int = 12, dim: int = 192, heads: int = 3, tokens: int = 197)
     node = sketch.site(head, sketch.op("select", sketch.op("layer_norm", node)))
     sketch.op("output", node, kind="output")
     return sketch.report("vit_tiny_patch16_224", parameters=5_717_416)
+
+
+def scheduled(report: MappingReport, rounds: int = 1, load_s: float = 2e-4) -> MappingReport:
+    """Return a report with a schedule: one site after another, but downsampling beside the main path."""
+    rows = [row for row in report.rows if row.target == "analog"]
+    slots, parts, free, before = [], [], 0.0, 0.0
+    for number in range(rounds):
+        begin = free
+        free += load_s if rounds > 1 else 0.0
+        start = free
+        for row in rows[number * len(rows) // rounds : (number + 1) * len(rows) // rounds]:
+            beside = "downsample" in row.name
+            time = before if beside else free
+            copies = 4 if not slots else 1
+            slots.append(
+                Slot(row.name, row.name, "m", len(slots) * 8, 8 * copies, copies, 1, number, time, time + row.latency_s)
+            )
+            before, free = time, max(free, time + row.latency_s)
+        parts.append(Round(begin, start, free, 64 if rounds > 1 else 0))
+    events = [(slot.start_s, 0.02 * (1 + place % 5)) for place, slot in enumerate(slots) if slot.start_s is not None]
+    made = Schedule(
+        slots=tuple(slots),
+        rounds=tuple(parts),
+        pools=(Pool("m", 256, 200, 1536),),
+        latency_s=free,
+        latency_low_s=free / 8,
+        latency_high_s=free * 8,
+        sequential_s=sum(row.latency_s or 0.0 for row in rows),
+        interval_s=free / 3,
+        images_per_s=3 / free,
+        bottleneck="" if rounds > 1 else rows[0].name,
+        critical_path=tuple(row.name for row in rows if "downsample" not in row.name),
+        energy_j_per_image=report.totals["energy_j"],
+        reload_energy_j=1e-6 if rounds > 1 else 0.0,
+        tops_per_w=3.9,
+        reloads=64 * rounds if rounds > 1 else 0,
+        utilisation=(*sorted(events), (free, 0.0)),
+        mean_utilisation=0.07,
+        pipelined_utilisation=0.31,
+        buffer_bytes=802_816,
+        buffer_at="layer1.0.add",
+    )
+    return replace(report, schedule=made, totals={**report.totals, **schedule_totals(made)})
+
+
+def probed(report: MappingReport) -> FidelityReport:
+    """Return ratios for every site on the chip: exact products in digital logic, and less and less along the way."""
+    sites = []
+    for place, row in enumerate(row for row in report.rows if row.target != "float"):
+        csnr = math.inf if row.target == "integer" else 20.0 + 7 * place % 11
+        both = min(40.0, csnr) - 0.5
+        sites.append(
+            SiteFidelity(row.name, row.kind, row.target, 40.0, csnr, both, 38.0, csnr, both - 0.1 * place, 1000)
+        )
+    return FidelityReport(report.model, report.spec, "digits, validation", 64, (0, 1), tuple(sites))

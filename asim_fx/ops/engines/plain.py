@@ -70,14 +70,16 @@ def simulate(
     working_bytes: int = WORKING_BYTES,
     noisy_reads: NoisyReads = draw_plainly,
 ) -> Tensor:
-    """Return the sums of an operation in units of the product of both codes: float64, flat, row-major.
+    """Return the sums of an operation in units of the product of both codes: flat, row-major.
+
+    They are float64, or float32 where no digit is lost.
 
     Raises:
         UsageError: the fields of the configuration contradict each other.
     """
     work = schedule(config)
     if not work.parts:
-        return exact_sums(reduction, config, working_bytes=working_bytes)
+        return exact_products(reduction, config, working_bytes=working_bytes)
     return _simulate(reduction, config, work, seed, working_bytes, noisy_reads)
 
 
@@ -138,16 +140,27 @@ def _simulate(
 
 
 def exact_sums(reduction: Reduction, config: OpConfig, *, working_bytes: int = WORKING_BYTES) -> Tensor:
-    """Return the exact part of an operation alone, as ``simulate`` returns the whole: float64, flat, row-major."""
+    """Return the exact part of an operation alone in float64, flat, row-major."""
+    return exact_products(reduction, config, working_bytes=working_bytes).to(torch.float64)
+
+
+def exact_products(reduction: Reduction, config: OpConfig, *, working_bytes: int = WORKING_BYTES) -> Tensor:
+    """Return the exact part of an operation alone, as ``simulate`` returns the whole."""
     work = schedule(config)
     constant = lowest_part(config, reduction.length)
     if not work.exact:
         return torch.full((reduction.numel,), constant, dtype=torch.float64, device=reduction.stored.device)
     pairs = _whole_products(reduction, work)
     if reduction.whole is not None and pairs:
+        products = (
+            reduction.whole(partial_codes(reduction.gather.source, work.streamed, part.streamed), stored)
+            for part, stored in pairs
+        )
+        if len(pairs) == 1 and not constant:
+            return next(products)
         total = torch.full((reduction.numel,), constant, dtype=torch.float64, device=reduction.stored.device)
-        for part, stored in pairs:
-            total += reduction.whole(partial_codes(reduction.gather.source, work.streamed, part.streamed), stored)
+        for product in products:
+            total += product
         return total
     return _simulate(reduction, config, replace(work, parts=(), noisy=False), Seed(0), working_bytes)
 
@@ -160,7 +173,7 @@ def _whole_products(reduction: Reduction, work: Schedule) -> list[tuple[ExactPar
     for part in work.exact:
         stored = partial_codes(reduction.stored, work.stored, part.stored)
         largest = partial_largest(work.streamed, part.streamed)
-        if not can_convolve(stored.device, largest * largest_column(stored)):
+        if not can_convolve(stored.device, largest * largest_column(stored, part, work)):
             return []
         pairs.append((part, stored))
     return pairs

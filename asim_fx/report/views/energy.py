@@ -43,6 +43,8 @@ def _summary(report: MappingReport, whole: EnergyBar) -> str:
     parts = [f"{_figure(whole)} for one image."]
     if band := banded(whole.low_j, whole.high_j, "J"):
         parts.append(f"The bands of the models reach from {band}, as if all erred the same way.")
+    if VOTES in dict(whole.parts):
+        parts.append("Reads of a voted cell after its first are a part of their own here.")
     if whole.missing:
         parts.append(f"Unknown at {_sites(whole.unknown_sites)}: {'; '.join(whole.missing)}.")
     floating = sum(not row.energy_parts_j for row in report.rows)
@@ -75,7 +77,7 @@ def _row(tag: str, bar: EnergyBar, total: float, longest: float, anchors: Mappin
     name = element("a", *breakable(bar.name), href=f"#{anchor}") if anchor else element("span", *breakable(bar.name))
     name.set("class", "bar-name")
     if bar.members:
-        name.append(element("span", f" {_sites(bar.sites)}" if str(bar.sites) not in bar.name else "", class_="quiet"))
+        name.append(element("span", f" {_sites(bar.sites)}" if " sites" not in bar.name else "", class_="quiet"))
     return element(
         tag,
         name,

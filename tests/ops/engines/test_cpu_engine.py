@@ -112,6 +112,28 @@ def test_a_sample_on_an_inner_axis() -> None:
     agree(linear_reduction(x, w), config, Seed(0, 2**32 - 3))
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from([(255, 8), (255, 7), (64, 8), (85, 8), (16, 4)]),
+    st.sampled_from([{"random_percent_fs": 0.05, "nonlinear_percent_fs": 0.05}, {"random_percent_fs": 0.06}]),
+    st.integers(1, 300),
+    st.sampled_from([(0, 1, "mode"), (9, 3, "median"), (9, 4, "mean"), (9, 3, "mode")]),
+    st.integers(1, 2),
+    st.integers(1, 8),
+)
+def test_noise_that_seldom_changes_a_code(
+    converter: tuple[int, int], noise: dict[str, float], length: int, votes: Any, encoding: int, dense: int
+) -> None:
+    rows, adc_bits = converter
+    config = make_config(
+        rows=rows, adc_bits=adc_bits, input_bits=4, weight_bits=4, encoding=encoding, votes=votes, **noise
+    )
+    x, w = random_codes((140, length), 4, signed=False, seed=length), random_codes((70, length), 4, signed=True, seed=1)
+    x *= torch.rand(x.shape, generator=torch.Generator().manual_seed(dense)) < dense / 8
+    assert not_covered(config) == ""
+    agree(linear_reduction(x, w), config, Seed(3))
+
+
 def test_the_low_half_of_a_word_is_reached() -> None:
     """So many reads of one value that some are left open by the high half: about 1 in 4,096."""
     config = make_config(rows=16, input_bits=2, weight_bits=2, adc_bits=4, random_percent_fs=3.0)

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from asim_fx.encoding import CellLayout
 from asim_fx.ir import BatchLayout
 from asim_fx.ops.config import OpConfig
+from asim_fx.ops.die import on_die
 from asim_fx.ops.draws import Seed, output_counters, read_words
 from asim_fx.ops.engines import plain
 from asim_fx.ops.engines.cpu import engine
@@ -19,12 +21,16 @@ from asim_fx.ops.normal import normal
 from tests.ops.configs import make_config
 from tests.ops.engines.test_cpu_engine import random_codes
 
+DIFFERENCES = CellLayout("differential", subtract="analog")
+
 UNCOVERED: dict[str, dict[str, Any]] = {
     "a die": {"adc_bits": 5, "random_percent_fs": 1.0, "cell_variation_percent": 5.0},
     "converters of their own": {"adc_bits": 6, "random_percent_fs": 1.0, "adc_gain_sigma_percent": 2.0},
     "an ideal converter": {"adc_bits": None, "random_percent_fs": 1.0},
     "many codes": {"adc_bits": 9, "random_percent_fs": 4.0, "nonlinear_percent_fs": 2.0},
     "a fine converter, from a table": {"adc_bits": 12, "random_percent_fs": 0.05},
+    "differences of columns": {"adc_bits": 6, "random_percent_fs": 1.0, "stored": DIFFERENCES},
+    "differences, an ideal converter": {"adc_bits": None, "random_percent_fs": 1.0, "stored": DIFFERENCES},
     "votes": {"adc_bits": 9, "random_percent_fs": 4.0, "votes": (3, 3, "median")},
 }
 
@@ -34,7 +40,8 @@ def test_the_same_bits(effects: dict[str, Any]) -> None:
     config = make_config(rows=20, layout=BatchLayout(23, 23), **effects)
     assert not_covered(config)
     x, w = random_codes((60, 70), 4, signed=False, seed=0), random_codes((23, 70), 4, signed=True, seed=1)
-    reduction, seed = linear_reduction(x, w), Seed(3, 2**33)
+    seed = Seed(3, 2**33)
+    reduction, config = on_die(linear_reduction(x, w), config, seed)
     assert torch.equal(engine.simulate(reduction, config, seed), plain.simulate(reduction, config, seed))
 
 

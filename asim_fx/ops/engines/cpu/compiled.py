@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 from llvmlite import ir
 from numba import types
+from numba.core import event
 from numba.extending import intrinsic
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+COMPILING = "compiling the CPU engine for this machine: some seconds, once"
+"""Logged, level INFO, when a kernel is not found on disk."""
+
+
+class _Compilations(event.Listener):
+    def on_start(self, event: Any) -> None:
+        if event.data["dispatcher"].py_func.__module__.startswith(__package__):
+            _say_once()
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+@cache
+def _say_once() -> None:
+    logging.getLogger(__name__).info(COMPILING)
+
+
+event.register("numba:compile", _Compilations())  # type: ignore[no-untyped-call]
 
 
 def compiled(function: Kernel) -> Kernel:
@@ -58,12 +81,6 @@ def _leading_zeros(builder: Any, words: Any) -> Any:
     return builder.ctlz(words[0], ir.Constant(ir.IntType(1), 0))
 
 
-def _population_count(builder: Any, words: Any) -> Any:
-    return builder.call(builder.module.declare_intrinsic("llvm.ctpop", [ir.IntType(32)]), words)
-
-
-ones_in = _instruction(_population_count, 1)
-"""How many bits of a uint32 are set: one instruction where the machine has it."""
 leading_zeros = _instruction(_leading_zeros, 1)
 """How many bits of a uint32 are clear above the highest that is set; 32 of 0."""
 left = _instruction(lambda builder, operands: builder.shl(*operands), 2)

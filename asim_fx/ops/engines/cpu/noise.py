@@ -59,8 +59,7 @@ def _count_rows(flat: NDArray[np.int64], sizes: NDArray[np.int64], counters: U32
     for row in range(flat.shape[0]):
         place = slice(row * width, (row + 1) * width)
         span = flat[row, width - 1] - flat[row, 0]
-        element, sample, high = counters[0, place], counters[1, place], counters[2, place]
-        count_outputs(flat[row], np.int64(0), span, sizes[0], sizes[1], sizes[2], element, sample, high)
+        count_outputs(flat[row], np.int64(0), span, sizes[0], sizes[1], sizes[2], counters[:, place])
 
 
 @compiled

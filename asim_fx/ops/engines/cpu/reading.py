@@ -1,4 +1,4 @@
-"""The kernel: count, draw, convert and add up, for 128 outputs side by side.
+"""The kernel: count, draw, convert and add up, for many outputs side by side.
 
 One operand's vectors are the lanes, the other's are taken one after the other. Which is which does not matter to the
 result; the caller takes whatever fills the lanes best.
@@ -6,321 +6,276 @@ result; the caller takes whatever fills the lanes best.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from asim_fx.ops.engines.cpu.compiled import compiled, left, ones_in, right
-from asim_fx.ops.engines.cpu.words import count_outputs, philox_block
+from asim_fx.ops.engines.cpu.arguments import (
+    COLUMN_BITS,
+    END_TERM,
+    FEW,
+    FEW_LIMIT,
+    FIRST_READ,
+    FIRST_TERM,
+    LANE_BIT,
+    LIMIT,
+    MULTIPLIER,
+    OTHER_BIT,
+    PLACE,
+    READS,
+    SHIFT,
+    START,
+    SUM,
+    TABLE,
+    Arguments,
+)
+from asim_fx.ops.engines.cpu.compiled import compiled
+from asim_fx.ops.engines.cpu.converting import IDENTITY, add_looked_up, add_scaled
+from asim_fx.ops.engines.cpu.counting import count, count_more
+from asim_fx.ops.engines.cpu.drawing import add_cut, choose_entries, decide, fetch, settle_same, settle_scaled
+from asim_fx.ops.engines.cpu.lanes import I64, LANES, U32, lane_rows
+from asim_fx.ops.engines.cpu.voting import add_voted
+from asim_fx.ops.engines.cpu.words import ELEMENT, HIGH, SAMPLE, count_outputs, philox_lanes
 
-LANES = 128
-
-# Columns of the cell array, one row for each cell that is read, in the order of their reads.
-FIRST_TERM, END_TERM, PLACE, SUM, FIRST_READ, READS, TABLE = range(7)
-# Columns of the term array: a cell's MAC value is the sum of 2**shift times the ones that both words share.
-LANE_BIT, OTHER_BIT, SHIFT = range(3)
-# Columns of the table array.
-START, COLUMN_BITS, MULTIPLIER = range(3)
-# How votes become one.
-MODE, MEDIAN, MEAN = range(3)
-
-U32 = NDArray[np.uint32]
-I32 = NDArray[np.int32]
-I64 = NDArray[np.int64]
+_OTHERS_AT_ONCE = 128
+"""Vectors whose sums stay in the processor's second-level cache while the row tiles go by."""
 
 
-@compiled
-def _count(
-    others: U32, v: int, tile: int, other_bit: int, lanes: U32, lane_bit: int, shift: np.uint32, fresh: bool, mac: U32
-) -> None:
-    """Add 2**shift times the ones that a word of ``others`` and each lane share, over the words of a tile, to ``mac``.
+class _Scratch(NamedTuple):
+    """Where lanes are worked on.
 
-    ``fresh``: to zero instead.
-
-    Eight words at a time, so that sums stay in registers. Both arrays are indexed whole: with a view for each word the
-    compiler would have to check too many pairs for overlap and would not vectorise.
+    Attributes:
+        outputs: counters, three rows.
+        words: of one block, four rows.
+        macs: one row.
+        wanted: one row, entries to look up.
+        wanted_pairs: the same as uint64.
+        found: one row, of entries.
+        found_pairs: the same as uint64.
+        work: sums, one row each, and below them the codes that are voted on.
+        nothing: whether a bit of the other vector is clear in all rows of the tile.
     """
-    words = others.shape[3]
-    start = 0
-    if fresh and words < 8:
-        for n in range(LANES):
-            mac[n] = 0
-    while start + 8 <= words:
-        x0 = others[v, tile, other_bit, start]
-        x1 = others[v, tile, other_bit, start + 1]
-        x2 = others[v, tile, other_bit, start + 2]
-        x3 = others[v, tile, other_bit, start + 3]
-        x4 = others[v, tile, other_bit, start + 4]
-        x5 = others[v, tile, other_bit, start + 5]
-        x6 = others[v, tile, other_bit, start + 6]
-        x7 = others[v, tile, other_bit, start + 7]
-        if fresh and start == 0:
-            for n in range(LANES):
-                low = (
-                    ones_in(x0 & lanes[tile, lane_bit, start, n])
-                    + ones_in(x1 & lanes[tile, lane_bit, start + 1, n])
-                    + ones_in(x2 & lanes[tile, lane_bit, start + 2, n])
-                    + ones_in(x3 & lanes[tile, lane_bit, start + 3, n])
-                )
-                top = (
-                    ones_in(x4 & lanes[tile, lane_bit, start + 4, n])
-                    + ones_in(x5 & lanes[tile, lane_bit, start + 5, n])
-                    + ones_in(x6 & lanes[tile, lane_bit, start + 6, n])
-                    + ones_in(x7 & lanes[tile, lane_bit, start + 7, n])
-                )
-                mac[n] = left(np.uint32(low + top), shift)
-        else:
-            for n in range(LANES):
-                low = (
-                    ones_in(x0 & lanes[tile, lane_bit, start, n])
-                    + ones_in(x1 & lanes[tile, lane_bit, start + 1, n])
-                    + ones_in(x2 & lanes[tile, lane_bit, start + 2, n])
-                    + ones_in(x3 & lanes[tile, lane_bit, start + 3, n])
-                )
-                top = (
-                    ones_in(x4 & lanes[tile, lane_bit, start + 4, n])
-                    + ones_in(x5 & lanes[tile, lane_bit, start + 5, n])
-                    + ones_in(x6 & lanes[tile, lane_bit, start + 6, n])
-                    + ones_in(x7 & lanes[tile, lane_bit, start + 7, n])
-                )
-                mac[n] += left(np.uint32(low + top), shift)
-        start += 8
-    while start < words:
-        x0 = others[v, tile, other_bit, start]
-        for n in range(LANES):
-            mac[n] += left(ones_in(x0 & lanes[tile, lane_bit, start, n]), shift)
-        start += 1
 
-
-@compiled
-def _look_up(start: np.int64, multiplier: np.uint32, entries: U32, mac: U32, found: U32) -> None:
-    """Write the codes of reads without noise."""
-    if multiplier:
-        for n in range(LANES):
-            found[n] = right(np.uint32(mac[n] * multiplier + np.uint32(32768)), np.uint32(16))
-    else:
-        for n in range(LANES):
-            found[n] = entries[start + np.int64(mac[n])]
-
-
-@compiled
-def _draw(
-    start: np.int64,
-    bits: np.uint32,
-    entries: U32,
-    mac: U32,
-    words: U32,
-    word: np.int64,
-    shift: np.uint32,
-    index: U32,
-    found: U32,
-) -> bool:
-    """Write the codes of noisy reads as the high halves decide; return whether the low half matters for any."""
-    below = np.uint32(np.uint32(16) - bits)
-    mask = np.uint32(np.uint32(1) << below) - np.uint32(1)
-    undecided = np.uint32(0)
-    for n in range(LANES):
-        half = right(words[word, n], shift) & np.uint32(0xFFFF)
-        index[n] = np.uint32(left(mac[n], bits) | right(np.uint32(half), below)) + np.uint32(start)
-        # The top bit is set only where the rest is 0.
-        undecided |= np.uint32(np.uint32(half & mask) - np.uint32(1))
-    for n in range(LANES):
-        found[n] = entries[index[n]]
-    for n in range(LANES):
-        rest = right(words[word, n], shift) & np.uint32(mask)
-        entry = found[n]
-        code = right(entry, np.uint32(6)) & np.uint32(1023)
-        step = np.uint32(np.uint32(entry & np.uint32(63)) - np.uint32(32))
-        found[n] = np.uint32(code + (step if np.uint32(rest) > right(entry, np.uint32(16)) else np.uint32(0)))
-    return bool(undecided >= np.uint32(0x80000000))
-
-
-@compiled
-def _decide(
-    bits: np.int64,
-    entries: U32,
-    low_cuts: U32,
-    words: U32,
-    read: np.int64,
-    outputs: U32,
-    k0: np.uint32,
-    k1: np.uint32,
-    index: U32,
-    found: U32,
-    fine: U32,
-) -> None:
-    """Decide by the low half where the high half leaves it open."""
-    shift = np.uint32(16 * (read & 1))
-    word = (read & 7) >> 1
-    mask = np.uint32((1 << (16 - bits)) - 1)
-    for n in range(LANES):
-        if right(words[word, n], shift) & mask == 0:
-            one = outputs[:, n : n + 1].copy()
-            one[2, 0] |= np.uint32(0x40000000)
-            philox_block(one[0], one[1], one[2], np.uint32(read >> 3), k0, k1, fine)
-            low = np.uint32(fine[word, 0] >> shift) & np.uint32(0xFFFF)
-            if low >= low_cuts[index[n]]:
-                found[n] = np.uint32(found[n] + np.uint32(entries[index[n]] & np.uint32(63))) - np.uint32(32)
-
-
-@compiled
-def _add(found: U32, place: np.int32, sums: I32, s: np.int64) -> None:
-    for n in range(LANES):
-        sums[s, n] += np.int32(found[n]) * place
-
-
-@compiled
-def _vote(codes: I32, reads: int, how: int, one: U32) -> None:
-    """Write what the reads of each lane become together."""
-    for n in range(LANES):
-        if how == MEAN:
-            total = np.int32(0)
-            for again in range(reads):
-                total += codes[again, n]
-            one[n] = np.uint32(total)
-        elif how == MEDIAN:
-            for at in range(1, reads):
-                value = codes[at, n]
-                back = at
-                while back > 0 and codes[back - 1, n] > value:
-                    codes[back, n] = codes[back - 1, n]
-                    back -= 1
-                codes[back, n] = value
-            one[n] = np.uint32(codes[(reads - 1) // 2, n])
-        else:
-            best, best_count = codes[0, n], 0
-            for candidate in range(reads):
-                count = 0
-                for again in range(reads):
-                    count += codes[again, n] == codes[candidate, n]
-                if count > best_count or (count == best_count and codes[candidate, n] < best):
-                    best, best_count = codes[candidate, n], count
-            one[n] = np.uint32(best)
+    outputs: U32
+    words: U32
+    macs: U32
+    wanted: U32
+    wanted_pairs: NDArray[np.uint64]
+    found: U32
+    found_pairs: NDArray[np.uint64]
+    work: U32
+    nothing: NDArray[np.bool_]
 
 
 @compiled
 def read_lanes(
     lanes: U32,
     others: U32,
-    cells: I64,
-    terms: I64,
-    tables: I64,
-    entries: U32,
-    low_cuts: U32,
-    how: int,
-    reads_of_tile: int,
+    of: Arguments,
+    tile_words: I64,
     key: U32,
     samples: I64,
     lane_flat: I64,
     other_flat: I64,
-    scales: NDArray[np.float64],
-    used: int,
+    group_first: int,
+    group_stride: int,
     result: NDArray[np.float64],
 ) -> None:
-    """Read all row tiles of LANES vectors against other vectors and add what that comes to to ``result``.
+    """Read all row tiles of some vectors against others and add what that comes to to ``result``.
 
     Args:
-        lanes: (tiles, bits, words, LANES).
-        others: (vectors, tiles, bits, words).
-        cells: see the columns above.
-        terms: see the columns above.
-        tables: see the columns above.
-        entries: of all tables.
-        low_cuts: of all tables.
-        how: votes become one.
-        reads_of_tile: reads of one output in one row tile.
+        lanes: (groups, vectors / LANES, tiles * bits * words, LANES).
+        others: (groups, vectors, tiles, bits, words).
+        of: the operation.
+        tile_words: words of each tile in which there are rows.
         key: of the site.
         samples: (stride, batch, first sample) of the result; stride 0 where they could not be followed.
         lane_flat: part of the row-major index in the result that depends on the lane.
         other_flat: part that depends on the other vector.
-        scales: real value of one unit of each sum, in the order in which they are added.
-        used: lanes that hold a vector.
+        group_first: part that depends on the group, for the first.
+        group_stride: from one group to the next.
         result: float64, row-major.
     """
-    tiles = lanes.shape[0]
-    span = lane_flat[LANES - 1] - lane_flat[0]
-    for n in range(LANES):
-        if lane_flat[n] < lane_flat[0] or lane_flat[n] > lane_flat[LANES - 1]:
-            span = np.int64(-1)
+    groups, count_others, tiles, other_bits, words_of_bit = others.shape
+    chunks, rows_of_tile, vectors = lanes.shape[1], lanes.shape[2] // tiles, lane_flat.shape[0]
+    flat_lanes, flat_others = lanes.reshape(lanes.size), others.reshape(others.size)
+    sums_count = of.scales.shape[0]
     most = 1
+    for c in range(of.cells.shape[0]):
+        most = max(most, of.cells[c, READS])
+    wanted, found = lane_rows(1), lane_rows(1)
+    scratch = _Scratch(
+        lane_rows(3),
+        lane_rows(4),
+        lane_rows(1),
+        wanted,
+        wanted.reshape(LANES).view(np.uint64),
+        found,
+        found.reshape(LANES).view(np.uint64),
+        lane_rows(sums_count + most),
+        np.zeros(other_bits, np.bool_),
+    )
+    totals = np.zeros((min(_OTHERS_AT_ONCE, count_others), sums_count, LANES), np.int64)
+    flat = np.zeros(LANES, np.int64)
+    for group in range(groups):
+        for chunk in range(chunks):
+            used = min(LANES, vectors - chunk * LANES)
+            span = _places(lane_flat, chunk * LANES, used, group_first + group * group_stride, flat)
+            at_chunk = (group * chunks + chunk) * tiles * rows_of_tile * LANES
+            for first in range(0, count_others, _OTHERS_AT_ONCE):
+                last = min(count_others, first + _OTHERS_AT_ONCE)
+                totals[:] = 0
+                for tile in range(tiles):
+                    _read_tile(
+                        flat_lanes,
+                        at_chunk + tile * rows_of_tile * LANES,
+                        flat_others,
+                        ((group * count_others + first) * tiles + tile) * other_bits * words_of_bit,
+                        tiles * other_bits * words_of_bit,
+                        words_of_bit,
+                        tile_words[tile],
+                        of,
+                        tile,
+                        key,
+                        samples,
+                        flat,
+                        span,
+                        other_flat[first:last],
+                        scratch,
+                        totals,
+                    )
+                for v in range(first, last):
+                    for n in range(used):
+                        total = result[flat[n] + other_flat[v]]
+                        for s in range(sums_count):
+                            total += np.float64(totals[v - first, s, n]) * of.scales[s]
+                        result[flat[n] + other_flat[v]] = total
+
+
+@compiled
+def _places(lane_flat: I64, first: int, used: int, group_flat: int, flat: I64) -> np.int64:
+    """Write where in the result each lane goes; return how far that spans, or -1 where the first is not the least."""
+    for n in range(LANES):
+        flat[n] = group_flat + lane_flat[first + min(n, used - 1)]
+    span = np.int64(flat[used - 1] - flat[0])
+    for n in range(used):
+        if flat[n] < flat[0] or flat[n] > flat[used - 1]:
+            span = np.int64(-1)
+    return span
+
+
+@compiled
+def _read_tile(
+    lanes: U32,
+    at_lanes: int,
+    others: U32,
+    at_others: int,
+    step: int,
+    words_of_bit: int,
+    used_words: int,
+    of: Arguments,
+    tile: int,
+    key: U32,
+    samples: I64,
+    flat: I64,
+    span: np.int64,
+    other_flat: I64,
+    scratch: _Scratch,
+    totals: I64,
+) -> None:
+    """Add the codes of all cells of one row tile to the totals (vectors, sums, LANES) of some other vectors."""
+    # By names of their own: numba counts references at each access to a field, and at each call with arrays.
+    cells, terms, tables, entries, low_cuts = of.cells, of.terms, of.tables, of.entries, of.low_cuts
+    outputs, words, macs, work = scratch.outputs, scratch.words, scratch.macs, scratch.work
+    wanted, wanted_pairs, found, found_pairs = scratch.wanted, scratch.wanted_pairs, scratch.found, scratch.found_pairs
+    nothing = scratch.nothing
     noisy = False
     for c in range(cells.shape[0]):
-        most = max(most, cells[c, READS])
         noisy |= tables[cells[c, TABLE], COLUMN_BITS] > 0
-    outputs = np.zeros((3, LANES), np.uint32)
-    words = np.zeros((4, LANES), np.uint32)
-    fine = np.zeros((4, 1), np.uint32)
-    mac = np.zeros(LANES, np.uint32)
-    index = np.zeros(LANES, np.uint32)
-    found = np.zeros(LANES, np.uint32)
-    codes = np.zeros((most, LANES), np.int32)
-    sums = np.zeros((scales.shape[0], LANES), np.int32)
-    totals = np.zeros((others.shape[0], scales.shape[0], LANES), np.int64)
-    nothing = np.zeros(others.shape[2], np.bool_)
-    for tile in range(tiles):
-        for v in range(others.shape[0]):
-            if noisy:
-                count_outputs(
-                    lane_flat,
-                    other_flat[v],
-                    span,
-                    samples[0],
-                    samples[1],
-                    samples[2],
-                    outputs[0],
-                    outputs[1],
-                    outputs[2],
-                )
-            sums[:] = 0
-            block = np.int64(-1)
-            for bit in range(others.shape[2]):
-                any_row = np.uint32(0)
-                for word in range(others.shape[3]):
-                    any_row |= others[v, tile, bit, word]
-                nothing[bit] = any_row == 0
-            for c in range(cells.shape[0]):
-                table = cells[c, TABLE]
-                start, column_bits = tables[table, START], tables[table, COLUMN_BITS]
-                counted = False
-                for t in range(cells[c, FIRST_TERM], cells[c, END_TERM]):
-                    other_bit = terms[t, OTHER_BIT]
-                    if not nothing[other_bit]:
-                        shift = np.uint32(terms[t, SHIFT])
-                        _count(others, v, tile, other_bit, lanes, terms[t, LANE_BIT], shift, not counted, mac)
-                        counted = True
-                place = np.int32(cells[c, PLACE])
-                if column_bits == 0:
-                    if not counted and entries[start] > 0:  # An offset: the code of an empty column is not 0.
-                        mac[:] = 0
-                        counted = True
-                    if counted:
-                        _look_up(start, np.uint32(tables[table, MULTIPLIER]), entries, mac, found)
-                        _add(found, place, sums, cells[c, SUM])
+    voted = of.scales.shape[0]
+    codes = work[voted:]
+    signed_sums = work[:voted].view(np.int32)
+    k0, k1 = key[0], key[1]
+    for v in range(other_flat.shape[0]):
+        if noisy:
+            count_outputs(flat, other_flat[v], span, samples[0], samples[1], samples[2], outputs)
+        work[:voted] = 0
+        for bit in range(nothing.shape[0]):
+            any_row = np.uint32(0)
+            for word in range(used_words):
+                any_row |= others[np.uint64(at_others + v * step + bit * words_of_bit + word)]
+            nothing[bit] = any_row == 0
+        block = np.int64(-1)
+        for c in range(cells.shape[0]):
+            table = cells[c, TABLE]
+            start, column_bits = tables[table, START], tables[table, COLUMN_BITS]
+            multiplier = np.uint32(tables[table, MULTIPLIER])
+            factor, row = np.uint32(cells[c, PLACE]), cells[c, SUM]
+            counted = False
+            for t in range(cells[c, FIRST_TERM], cells[c, END_TERM]):
+                if nothing[terms[t, OTHER_BIT]]:
                     continue
-                if not counted:
-                    mac[:] = 0
-                reads = cells[c, READS]
-                for again in range(reads):
-                    read = tile * reads_of_tile + cells[c, FIRST_READ] + again
-                    if read >> 3 != block:
-                        block = read >> 3
-                        philox_block(outputs[0], outputs[1], outputs[2], np.uint32(block), key[0], key[1], words)
-                    word, half = (read & 7) >> 1, np.uint32(16 * (read & 1))
-                    if _draw(start, np.uint32(column_bits), entries, mac, words, word, half, index, found):
-                        _decide(
-                            column_bits, entries, low_cuts, words, read, outputs, key[0], key[1], index, found, fine
-                        )
-                    if reads > 1:
-                        for n in range(LANES):
-                            codes[again, n] = np.int32(found[n])
+                at_bit = at_others + v * step + terms[t, OTHER_BIT] * words_of_bit
+                at_bit_lanes = at_lanes + terms[t, LANE_BIT] * words_of_bit * LANES
+                shift = np.uint32(terms[t, SHIFT])
+                if counted:
+                    count_more(macs, 0, lanes, at_bit_lanes, others, at_bit, used_words, shift)
+                else:
+                    count(macs, 0, lanes, at_bit_lanes, others, at_bit, used_words, shift)
+                counted = True
+            if not counted:
+                if column_bits == 0 and entries[start] == 0:
+                    continue
+                macs[:] = 0  # Noise, or an offset: the code of an empty column is not 0.
+            if column_bits == 0:
+                if multiplier:
+                    add_scaled(macs, 0, multiplier, factor, work, row)
+                else:
+                    add_looked_up(entries, start, macs, factor, work, row)
+                continue
+            mask = np.uint32((1 << (16 - column_bits)) - 1)
+            few, few_limit = np.uint32(tables[table, FEW]), np.uint32(tables[table, FEW_LIMIT])
+            limit = np.uint32(tables[table, LIMIT])
+            reads = cells[c, READS]
+            to, by = row, factor
+            if reads > 1:
+                codes[:] = 0
+                by = np.uint32(1)
+            for again in range(reads):
+                read = tile * of.reads_of_tile + cells[c, FIRST_READ] + again
+                if read >> 3 != block:
+                    block = read >> 3
+                    number = np.uint32(block)
+                    # fmt: off
+                    philox_lanes(
+                        outputs, ELEMENT, outputs, SAMPLE, outputs, HIGH, number, k0, k1,
+                        words, 0, words, 1, words, 2, words, 3,
+                    )
+                    # fmt: on
                 if reads > 1:
-                    _vote(codes, reads, how, found)
-                _add(found, place, sums, cells[c, SUM])
-            for s in range(scales.shape[0]):
-                for n in range(LANES):
-                    totals[v, s, n] += np.int64(sums[s, n])
-    for v in range(others.shape[0]):
-        for n in range(used):
-            total = result[lane_flat[n] + other_flat[v]]
-            for s in range(scales.shape[0]):
-                total += np.float64(totals[v, s, n]) * scales[s]
-            result[lane_flat[n] + other_flat[v]] = total
+                    to = voted + again
+                word, half = (read & 7) >> 1, np.uint32(16 * (read & 1))
+                if multiplier == IDENTITY:
+                    open_lanes = settle_same(macs, 0, words, word, half, mask, few, few_limit, limit, by, work, to)
+                elif multiplier:
+                    open_lanes = settle_scaled(
+                        macs, 0, words, word, half, mask, few, few_limit, limit, by, work, to, multiplier
+                    )
+                else:
+                    bits = np.uint32(column_bits)
+                    open_lanes = choose_entries(macs, 0, words, word, half, bits, np.uint32(start), mask, wanted, 0)
+                    fetch(entries, wanted_pairs, found_pairs)
+                    add_cut(found, 0, words, word, half, mask, by, work, to)
+                if open_lanes[0] | open_lanes[1]:
+                    # fmt: off
+                    decide(
+                        open_lanes, macs, words, outputs, read, k0, k1, entries, low_cuts, start, column_bits,
+                        multiplier, by, work, to,
+                    )
+                    # fmt: on
+            if reads > 1:
+                add_voted(codes, reads, of.how, factor, work, row)
+        for s in range(voted):
+            for n in range(LANES):
+                totals[v, s, n] += np.int64(signed_sums[s, n])

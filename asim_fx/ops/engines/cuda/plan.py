@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from asim_fx.nonidealities.reads import has_real_cells, needs_columns
-from asim_fx.ops.cells import word_bits
 from asim_fx.ops.codes import top_code
 from asim_fx.ops.config import OpConfig, ReadEffects
-from asim_fx.ops.engines.cpu.tables import ReadTable, read_table
+from asim_fx.ops.engines.reads import draws, first_read, not_counted, reads_of_tile, sum_key, unit_of
+from asim_fx.ops.engines.tables import ReadTable, read_table
 from asim_fx.ops.schedule import ReadPart, Schedule, part_scale, schedule
 
 WIDEST_PLANE = 7
@@ -81,35 +80,17 @@ class Plan:
 def not_covered(config: OpConfig) -> str:
     """Return why the CUDA engine leaves this operation to the plain one, or the empty string."""
     work = schedule(config)
-    read = config.read
     if not work.parts:
         return ""
-    if has_real_cells(read):
-        return "cells vary"
-    if needs_columns(read):
-        return "converters differ"
-    if read.parallel:
-        return "weights: parallel"
-    if read.subtracted:
-        return "differential.subtract: analog"
-    if read.adc_bits is None:
-        return "the converter is ideal"
-    if max(config.input.bits, config.weight.bits) > 16:
-        return "codes of more than 16 bits"
-    if word_bits(config) > 16:
-        return "both parts of differential weights are more than 16 bits"
-    if config.step > read.rows:
-        return "a row tile is longer than the array"
+    if reason := not_counted(config, work):
+        return reason
     if max(work.streamed[part.streamed].width for part in work.parts) > WIDEST_PLANE:
         return f"input_encoding of more than {WIDEST_PLANE} bits"
     if max(work.stored[i].width for part in work.parts for i in part.stored) > WIDEST_PLANE:
         return f"cell_bits of more than {WIDEST_PLANE}"
-    for part in work.parts:
-        noisy = _draws(work, part)
-        if noisy and config.plan.vote != "mean" and part.reads > MOST_COMPARED:
-            return f"vote: {config.plan.vote} of more than {MOST_COMPARED} samples"
-        if read_table(read, part_scale(config, work, part), noisy=noisy) is None:
-            return "noise is too wide or codes are too many for a table" if noisy else "MAC values are too many"
+    compared = max((part.reads for part in work.parts if draws(work, part)), default=1)
+    if config.plan.vote != "mean" and compared > MOST_COMPARED:
+        return f"vote: {config.plan.vote} of more than {MOST_COMPARED} samples"
     return ""
 
 
@@ -119,28 +100,16 @@ def plan_of(config: OpConfig) -> Plan:
     work = schedule(config)
     alike: dict[tuple[int, int, bool], list[ReadPart]] = {}
     for part in work.parts:
-        noisy = _draws(work, part)
-        full = part_scale(config, work, part)
-        alike.setdefault((full, part.reads if noisy else 1, noisy), []).append(part)
-    keys = sorted({_key(config, *kind) for kind in alike})
+        noisy = draws(work, part)
+        alike.setdefault((part_scale(config, work, part), part.reads if noisy else 1, noisy), []).append(part)
+    keys = sorted({sum_key(config, work, part) for part in work.parts})
     passes = []
     for (full, reads, noisy), parts in alike.items():
         cells = sorted(_cells(config, work, parts), key=lambda cell: cell.first_read)
-        key = _key(config, full, reads, noisy)
+        key = sum_key(config, work, parts[0])
         largest = sum(abs(cell.place) for cell in cells) * top_code(config.read) * key[1]
         passes.append(Pass(tuple(cells), reads, noisy, keys.index(key), config.read, full, largest))
-    plan = config.plan
-    scales = tuple(config.read.span(full) / (top_code(config.read) * votes) for full, votes in keys)
-    return Plan(tuple(passes), scales, plan.weight_planes * plan.input_planes * plan.max_reads)
-
-
-def _draws(work: Schedule, part: ReadPart) -> bool:
-    return work.noisy and part.analog
-
-
-def _key(config: OpConfig, full: int, reads: int, noisy: bool) -> tuple[int, int]:
-    """Return what codes must share to be added up: full scale and votes averaged."""
-    return full, reads if noisy and config.plan.vote == "mean" else 1
+    return Plan(tuple(passes), tuple(unit_of(config, key) for key in keys), reads_of_tile(config))
 
 
 def _cells(config: OpConfig, work: Schedule, parts: list[ReadPart]) -> list[Cell]:
@@ -149,7 +118,7 @@ def _cells(config: OpConfig, work: Schedule, parts: list[ReadPart]) -> list[Cell
             stored=i,
             streamed=part.streamed,
             place=work.stored[i].place * work.streamed[part.streamed].place,
-            first_read=(i * config.plan.input_planes + part.streamed) * config.plan.max_reads,
+            first_read=first_read(config, i, part.streamed),
         )
         for part in parts
         for i in part.stored

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from asim_fx.ops.config import OpConfig, ReadEffects
 from asim_fx.ops.draws import READS_PER_BLOCK, Seed
-from asim_fx.ops.engines.cpu.tables import read_table
 from asim_fx.ops.engines.cuda.blocks import block_shape, block_width
 from asim_fx.ops.engines.cuda.packing import rows_at_once
 from asim_fx.ops.engines.cuda.plan import Pass
+from asim_fx.ops.engines.tables import read_table
 from asim_fx.ops.reduction import Reduction
 
 _INT31 = 2**31

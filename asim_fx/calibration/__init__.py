@@ -1,0 +1,20 @@
+"""Calibration: static scales of activations and windows of converters, chosen on data.
+
+observing     streaming histograms of magnitudes
+scales        a scale from a histogram: max, percentile, MSE
+divergence    ... and the one of least Kullback-Leibler divergence
+macs          histograms of the integer MAC values of a site's reads
+windows       a window of the converter from these
+run           all of it, on a converted model
+"""
+
+from asim_fx.calibration.run import (
+    calibrate,
+    needs_calibration,
+    restore,
+    scales_of,
+    uncalibrated_sites,
+    uncalibrated_windows,
+)
+
+__all__ = ["calibrate", "needs_calibration", "restore", "scales_of", "uncalibrated_sites", "uncalibrated_windows"]

@@ -1,0 +1,242 @@
+"""asim-plan: choose the settings of every site for an accuracy or a budget, and write them as a spec."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from asim_fx.cli.interrupts import ending_at_interrupt
+from asim_fx.cli.shared_options import (
+    BatchOption,
+    CheckpointOption,
+    ClassesOption,
+    DataDirOption,
+    DataOption,
+    FoldOption,
+    JsonOption,
+    KwargsOption,
+    ModelArgument,
+    PretrainedOption,
+    SamplesOption,
+    SeedOption,
+    SeedsOption,
+    SizeOption,
+    SpecArgument,
+    SplitOption,
+)
+from asim_fx.cli.simulate import parse_seeds
+from asim_fx.cli.streams import write_document
+from asim_fx.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from asim_fx.exploration.findings import Findings
+    from asim_fx.exploration.planner import Measured, Plan
+    from asim_fx.spec import HardwareSpec
+
+HELP = """Choose settings for every analog site of MODEL on the hardware of SPEC.
+
+Measures how noisy each option makes each site and how much each site matters,
+then chooses encoding, digital levels (HCiM), votes and converter bits per site:
+for a --floor of accuracy at the least cost, or for a --budget. Whole plans are
+simulated to confirm. -o FILE gets an ordinary spec whose rules say why.
+
+Every other image is chosen on, the rest is reported on; --choose-split NAME
+takes another part of the data to choose on. Digital work costs no conversions:
+--hybrid bounds how much of it the chip may do."""
+
+
+def plan(
+    model: ModelArgument,
+    spec: SpecArgument,
+    data: DataOption,
+    floor: Annotated[
+        str | None, typer.Option(metavar="F", help="accuracy=97.5 (%), or drop=0.5 (points below ideal integers).")
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="B", help="conversions=0.6x (of the spec's own), conversions=500000, energy=2e-6 (J)."),
+    ] = None,
+    minimise: Annotated[str, typer.Option(metavar="COST", help="For a floor: conversions or energy.")] = "conversions",
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the spec here.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=V", help="Change a field of the spec first. Repeatable.")
+    ] = None,
+    encodings: Annotated[str, typer.Option(metavar="N,N", help="Input bits of one read to choose from.")] = "1,2,4",
+    hybrid: Annotated[str, typer.Option(metavar="N,N", help="Digital levels to choose from.")] = "0,2,3",
+    votes: Annotated[str, typer.Option(metavar="LxS,LxS", help="Voted levels x reads; 0: none.")] = "0,3x3,6x3",
+    adc_bits: Annotated[
+        str | None, typer.Option(metavar="N,N", help="Converter bits to choose from. Default: the spec's own.")
+    ] = None,
+    seeds: SeedsOption = "0:3",
+    data_dir: DataDirOption = None,
+    split: SplitOption = "validation",
+    choose_split: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Part of the data to choose on. Default: every other image.")
+    ] = None,
+    batch_size: BatchOption = 64,
+    num_samples: SamplesOption = None,
+    probe_samples: Annotated[int, typer.Option(metavar="N", min=1, help="Images to measure single sites with.")] = 128,
+    checkpoint: CheckpointOption = None,
+    pretrained: PretrainedOption = False,
+    num_classes: ClassesOption = None,
+    input_size: SizeOption = None,
+    model_kwargs: KwargsOption = None,
+    fold_batch_norm: FoldOption = True,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Choose the settings of every site for an accuracy or a budget."""
+    from asim_fx.exploration.options import Choices, parse_counts, parse_goal, parse_votes
+    from asim_fx.spec.loader import load_spec
+
+    goal = parse_goal(budget, floor, minimise)
+    choices = Choices(
+        parse_counts("--encodings", encodings, 1, 16),
+        parse_counts("--hybrid", hybrid, 0, 30),
+        parse_votes(votes),
+        () if adc_bits is None else parse_counts("--adc-bits", adc_bits, 1, 24),
+    )
+    numbers = parse_seeds(seeds)
+    base = load_spec(spec, set_ or ())
+    if output is not None:
+        _check_output(output, base)
+
+    from asim_fx.cli.console import progress_bar
+
+    with ending_at_interrupt("interrupted; nothing was written"), progress_bar() as bar:
+        task = bar.add_task("capturing the model", total=None)
+        from asim_fx.cli.work.exploring import DataOptions, Question, open_workbench
+        from asim_fx.cli.work.planning import ModelOptions
+        from asim_fx.exploration.findings import measure_sites
+        from asim_fx.exploration.planner import make_plan
+
+        options = ModelOptions(
+            checkpoint=checkpoint,
+            pretrained=pretrained,
+            num_classes=num_classes,
+            input_size=input_size,
+            model_kwargs=tuple(model_kwargs or ()),
+            device="cpu",
+            seed=seed,
+        )
+        images = DataOptions(data, data_dir, split, batch_size, num_samples)
+        bench = open_workbench(Question(model, options, base, images, numbers, fold_batch_norm), choose_split)
+
+        def tell(what: str) -> None:
+            bar.update(task, advance=1, description=what)
+
+        findings = measure_sites(bench, choices, probe_samples, tell)
+        found = make_plan(bench, findings, goal, tell)
+    if output is not None:
+        _write(found, output)
+    if as_json:
+        write_document(json.dumps(_document(found, findings), indent=2) + "\n")
+    else:
+        _show(found, findings, bench.analysed.name, base.name, len(bench.choosing), len(bench.reporting))
+    if output is not None:
+        from asim_fx.cli.console import stderr
+
+        stderr().print(f"wrote {output}", markup=False)
+
+
+def _check_output(output: Path, base: HardwareSpec) -> None:
+    """Refuse early what would fail after minutes: measured files are named relative to the spec that names them."""
+    if base.files and output.resolve().parent != Path(base.origin.name).resolve().parent:
+        message = f"{base.origin.name} names measured files beside it, which {output} would not find"
+        raise UsageError(message, hint="write the plan into the folder of that spec")
+    if output.is_dir():
+        message = f"{output} is a folder; -o takes the name of the spec to write"
+        raise UsageError(message)
+
+
+def _write(found: Plan, output: Path) -> None:
+    from asim_fx.files import write_atomically
+    from asim_fx.spec.document import complete_document, to_yaml
+
+    plan, *others = found.measured
+    lines = [f"# Made by asim-plan for {found.goal}. Top-1 on images that nothing was chosen on:"]
+    lines += [f"#   {one.name}: {_accuracy(one)} %, {one.conversions:,} conversions" for one in (plan, *others)]
+    document = complete_document(found.spec)
+    document["name"] = f"{found.spec.name}-planned"
+    write_atomically(output, "\n".join(lines) + "\n" + to_yaml(document))
+
+
+def _document(found: Plan, findings: Findings) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "goal": found.goal,
+        "sites": [
+            {
+                "name": site,
+                **asdict(option),
+                "conversions": findings.conversions[findings.options.index(option)][site],
+                "share_of_damage": found.damage[site],
+                "sensitivity": findings.sensitivity[site],
+            }
+            for site, option in found.options.items()
+        ],
+        "measured": [asdict(one) for one in found.measured],
+        "notes": list(found.notes),
+    }
+
+
+def _show(found: Plan, findings: Findings, model: str, spec: str, choosing: int, reporting: int) -> None:
+    from asim_fx.cli.console import stdout
+
+    console = stdout()
+    console.print(f"[bold]{model}[/] on [bold]{spec}[/]; {found.goal}")
+    console.print(_sites_table(found, findings, console.width))
+    console.print(_comparison(found.measured, console.width))
+    console.print(
+        f"chosen on {choosing} images, reported on {reporting} others; "
+        f"in brackets: 95 % interval over {found.measured[0].reported_on.interval}"
+    )
+    for note in found.notes:
+        console.print(f"note: {note}", markup=False)
+
+
+def _sites_table(found: Plan, findings: Findings, width: int) -> RenderableType:
+    from asim_fx.report.fitting import Column, fitted_table
+
+    sites = list(found.options)
+    reads = [findings.conversions[findings.options.index(found.options[site])][site] for site in sites]
+    columns = [
+        Column("site", sites, least=16),
+        Column("setting", [str(found.options[site]) for site in sites], least=20),
+        Column("conversions", [f"{count:,}" for count in reads], right=True, total=f"{sum(reads):,}"),
+        Column("share of damage", [f"{found.damage[site]:.1%}" for site in sites], 1, right=True),
+    ]
+    return fitted_table(columns, width, elsewhere="a wider terminal or --json shows them")
+
+
+def _comparison(measured: tuple[Measured, ...], width: int) -> RenderableType:
+    from asim_fx.report.fitting import Column, fitted_table
+
+    own = measured[0]
+    columns = [
+        Column("", [one.name for one in measured], least=20),
+        Column("top-1 %", [_accuracy(one) for one in measured], right=True, least=len("(100.0-100.0)")),
+        Column("conversions", [f"{one.conversions:,}" for one in measured], right=True),
+        Column("plan saves", ["" if one is own else _saved(own, one) for one in measured], 1, right=True),
+        Column(
+            "energy, uJ",
+            ["" if one.energy_j is None else f"{one.energy_j * 1e6:.4g}" for one in measured],
+            2,
+            right=True,
+        ),
+    ]
+    return fitted_table(columns, width, elsewhere="a wider terminal or --json shows them")
+
+
+def _saved(own: Measured, other: Measured) -> str:
+    return f"{1 - own.conversions / other.conversions:.1%}" if other.conversions else ""
+
+
+def _accuracy(one: Measured) -> str:
+    return f"{one.reported_on.mean:.2f} ({one.reported_on.low:.1f}-{one.reported_on.high:.1f})"

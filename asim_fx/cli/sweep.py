@@ -1,0 +1,283 @@
+"""asim-sweep: measure a model on many variants of a hardware spec."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from asim_fx.cli.interrupts import ending_at_interrupt
+from asim_fx.cli.shared_options import (
+    BatchOption,
+    CheckpointOption,
+    ClassesOption,
+    DataDirOption,
+    DataOption,
+    DeviceOption,
+    FoldOption,
+    JsonOption,
+    KwargsOption,
+    ModelArgument,
+    PretrainedOption,
+    SamplesOption,
+    SeedOption,
+    SeedsOption,
+    SizeOption,
+    SpecArgument,
+    SplitOption,
+)
+from asim_fx.cli.simulate import parse_seeds
+from asim_fx.cli.streams import write_document
+from asim_fx.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from asim_fx.cli.work.exploring import Question
+    from asim_fx.exploration.axes import Axis, Settings
+    from asim_fx.exploration.bench import Bench
+    from asim_fx.exploration.cells import CellResult, Objective, RunCells
+    from asim_fx.exploration.journal import CellJournal
+
+HELP = """Measure MODEL on every variant of SPEC that the --set options make.
+
+--set FIELD=5,6,7,8 lists values, --set FIELD=0:0.4:9 makes 9 from 0 to 0.4,
+both ends included; several --set make a grid. --optuna N tries N points of it
+instead, chosen for --objective.
+
+-o DIR gets cells.jsonl with a line as soon as a cell is done, cells.csv, and
+plots: accuracy against each number, Pareto fronts of accuracy against ADC
+conversions and energy. After an interruption --resume goes on from there."""
+
+
+class SamplerOption(StrEnum):
+    """How a search chooses points."""
+
+    TPE = "tpe"
+    NSGA2 = "nsga2"
+
+
+def sweep(
+    model: ModelArgument,
+    spec: SpecArgument,
+    data: DataOption,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="A.B=VALUES", help="Values of a field of the spec. Repeatable."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write results and plots here.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the results that DIR holds.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Throw away the results that DIR holds.")] = False,
+    plots: Annotated[bool, typer.Option(help="Draw plots into DIR.")] = True,
+    seeds: SeedsOption = "0",
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Processes; each computes with one thread.")
+    ] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Run cells on this Ray cluster; `local` starts one of --jobs workers."),
+    ] = None,
+    optuna: Annotated[int | None, typer.Option(metavar="N", min=1, help="Search: try N points of the grid.")] = None,
+    objective: Annotated[
+        str, typer.Option(metavar="A,B", help="What to improve: accuracy, conversions, energy, latency.")
+    ] = "accuracy,conversions",
+    sampler: Annotated[SamplerOption, typer.Option(help="Tree-structured Parzen estimator, or NSGA-II.")] = (
+        SamplerOption.TPE
+    ),
+    search_seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the search.")] = 0,
+    data_dir: DataDirOption = None,
+    split: SplitOption = "validation",
+    batch_size: BatchOption = 64,
+    num_samples: SamplesOption = None,
+    checkpoint: CheckpointOption = None,
+    pretrained: PretrainedOption = False,
+    num_classes: ClassesOption = None,
+    input_size: SizeOption = None,
+    model_kwargs: KwargsOption = None,
+    fold_batch_norm: FoldOption = True,
+    device: DeviceOption = "cpu",
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a model on many variants of a hardware spec."""
+    from asim_fx.exploration import on_ray, plots as drawing, search as searching  # noqa: I001 (one line a module)
+    from asim_fx.exploration.axes import grid, overrides, parse_axes
+    from asim_fx.exploration.cells import OBJECTIVES
+    from asim_fx.spec.loader import load_spec
+
+    axes = parse_axes(set_ or [])
+    numbers = parse_seeds(seeds)
+    _check_options(axes, output, resume=resume, overwrite=overwrite)
+    objectives = _objectives(objective, OBJECTIVES)
+    if ray is not None:
+        on_ray.check_installed()
+    if optuna is not None:
+        searching.check_installed()
+    if plots and output is not None:
+        drawing.check_installed()
+    base = load_spec(spec)
+    cells = list(grid(axes)) if optuna is None else list(_one_at_a_time(axes))
+    for cell in cells:
+        load_spec(base, overrides(cell))
+
+    from asim_fx.cli.console import progress_bar
+
+    kept = _words_of_interrupt(output)
+    with ending_at_interrupt(*kept), progress_bar() as bar:
+        task = bar.add_task("capturing the model", total=optuna or len(cells))
+        from asim_fx.cli.work.exploring import DataOptions, Question, evaluator, module_path, open_bench
+        from asim_fx.cli.work.planning import ModelOptions
+        from asim_fx.exploration.journal import cell_journal
+
+        question = Question(
+            model=model,
+            options=ModelOptions(
+                checkpoint=checkpoint,
+                pretrained=pretrained,
+                num_classes=num_classes,
+                input_size=input_size,
+                model_kwargs=tuple(model_kwargs or ()),
+                device=device,
+                seed=seed,
+            ),
+            spec=base,
+            data=DataOptions(data, data_dir, split, batch_size, num_samples),
+            seeds=numbers,
+            fold_batch_norm=fold_batch_norm,
+            path=module_path(),
+        )
+        bench = open_bench(question)
+        path = None if output is None else output / "cells.jsonl"
+        with (
+            cell_journal(path, bench.identity(), resume=resume, overwrite=overwrite) as journal,
+            _runner(question, bench, evaluator, jobs, ray) as run,
+        ):
+
+            def run_new(wanted: Sequence[Settings]) -> Iterator[CellResult]:
+                for result in _recorded(run, journal, wanted):
+                    bar.update(task, advance=1, description="sweeping")
+                    yield result
+
+            if optuna is None:
+                found = {result.settings: result for result in run_new(cells)}
+                results = [found[cell] for cell in cells]
+            else:
+                plan = searching.Search(optuna, objectives, sampler.value, search_seed, jobs)
+                results = searching.search(axes, plan, run_new)
+    if all(result.error for result in results):
+        message = f"no cell can be run: {results[0].error}"
+        raise UsageError(message)
+    files = [] if output is None else _write(results, axes, f"{bench.analysed.name} on {base.name}", output, plots)
+    _show(results, bench, files, as_json=as_json)
+
+
+def _check_options(axes: Sequence[Axis], output: Path | None, *, resume: bool, overwrite: bool) -> None:
+    if not axes:
+        message = "there is nothing to sweep"
+        raise UsageError(message, hint="--set macros.m.adc.bits=5,6,7,8 names a field and its values")
+    if resume and overwrite:
+        message = "--resume and --overwrite exclude each other"
+        raise UsageError(message)
+    if output is None and (resume or overwrite):
+        message = f"{'--resume' if resume else '--overwrite'} needs -o"
+        raise UsageError(message)
+    file = None if output is None else output / "cells.jsonl"
+    if file is not None and file.is_file() and file.stat().st_size and not (resume or overwrite):
+        message = f"{file} already holds results"
+        raise UsageError(message, hint="--resume goes on with it, --overwrite starts anew")
+
+
+def _objectives(text: str, known: dict[str, Objective]) -> tuple[Objective, ...]:
+    names = [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in known]
+    if unknown or len(set(names)) < len(names):
+        message = f"--objective {text}: {f'{unknown[0]!r} is unknown' if unknown else 'one is named twice'}"
+        raise UsageError(message, hint=f"known are {', '.join(known)}")
+    return tuple(known[name] for name in names)
+
+
+def _one_at_a_time(axes: Sequence[Axis]) -> Iterator[Settings]:
+    """Yield cells that hold each value at least once: what can be checked before a search."""
+    first = [(axis.path, axis.values[0]) for axis in axes]
+    for number, axis in enumerate(axes):
+        for value in axis.values:
+            yield (*first[:number], (axis.path, value), *first[number + 1 :])
+
+
+def _runner(
+    question: Question, bench: Bench, evaluator: Any, jobs: int, ray: str | None
+) -> AbstractContextManager[RunCells]:
+    from asim_fx.exploration.on_ray import on_ray
+    from asim_fx.exploration.pool import in_processes, in_this_process
+
+    prepare = partial(evaluator, question)
+    if ray is not None:
+        return on_ray(prepare, ray, jobs)
+    return in_processes(prepare, jobs) if jobs > 1 else in_this_process(bench.run)
+
+
+def _recorded(run: RunCells, journal: CellJournal, cells: Sequence[Settings]) -> Iterator[CellResult]:
+    """Yield what is known of cells, then what is measured now, recorded at once."""
+    from dataclasses import replace
+
+    known = {cell: result for cell in cells if (result := journal.get(cell)) is not None}
+    yield from (replace(result, settings=cell) for cell, result in known.items())
+    left = [cell for cell in cells if cell not in known]
+    if left:
+        for result in run(left):
+            journal.append(result)
+            yield result
+
+
+def _write(results: Sequence[CellResult], axes: Sequence[Axis], title: str, folder: Path, plots: bool) -> list[Path]:
+    from asim_fx.exploration.plots import write_plots
+    from asim_fx.exploration.table import to_csv
+    from asim_fx.files import write_atomically
+
+    write_atomically(folder / "cells.csv", to_csv(results))
+    drawn = write_plots(results, axes, title, folder) if plots else []
+    return [folder / "cells.jsonl", folder / "cells.csv", *drawn]
+
+
+def _show(results: Sequence[CellResult], bench: Bench, files: Sequence[Path], *, as_json: bool) -> None:
+    from asim_fx.cli.console import stderr, stdout
+    from asim_fx.exploration.cells import OBJECTIVES, pareto_front
+    from asim_fx.exploration.table import results_table
+
+    if as_json:
+        fronts = {
+            name: [dict(cell.settings) for cell in pareto_front(results, (OBJECTIVES["accuracy"], OBJECTIVES[name]))]
+            for name in ("conversions", "energy")
+        }
+        document = {
+            "model": bench.analysed.name,
+            "spec": bench.spec.name,
+            "data": bench.data.description,
+            "cells": [result.to_json() for result in results],
+            "pareto": fronts,
+            "files": list(map(str, files)),
+        }
+        write_document(json.dumps(document, indent=2) + "\n")
+    else:
+        console = stdout()
+        console.print(f"[bold]{bench.analysed.name}[/] on [bold]{bench.spec.name}[/]; {bench.data.description}")
+        console.print(results_table(results, console.width))
+        interval = next(result.interval for result in results if not result.error)
+        integer = {f"{result.integer_top1:.2f}" for result in results if result.integer_top1 is not None}
+        console.print(f"in brackets: 95 % interval over {interval}; *: no cell has more accuracy for less conversions")
+        console.print(f"ideal integer model: {' to '.join(sorted({min(integer), max(integer)}, key=float))} %")
+    for path in files:
+        stderr().print(f"wrote {path}", markup=False)
+
+
+def _words_of_interrupt(output: Path | None) -> tuple[str, str]:
+    if output is None:
+        return "interrupted; nothing is kept", "-o DIR keeps finished cells"
+    return f"interrupted; the finished cells are in {output / 'cells.jsonl'}", "the same command with --resume goes on"

@@ -1,0 +1,225 @@
+"""asim-train: train a model as it will run on the hardware of a spec."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from asim_fx.cli.interrupts import interrupt_flag
+from asim_fx.cli.streams import write_document
+from asim_fx.errors import UsageError
+from asim_fx.sharding import shard_of_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HELP = """Train MODEL as it will run on the hardware of SPEC, and write to DIR what it
+became: a converted model for asim-simulate, weights.safetensors (a plain state
+dict for --checkpoint), checkpoints, TensorBoard logs, curves, a confusion
+matrix and the misclassified images.
+
+--mode qat rounds operands as the hardware does; nat adds ASiM's trim noise to
+each result; hardware sends every forward pass through the simulated reads.
+Batch norms are trained and not folded. Optimisers, schedules, policies and
+mixing are timm's, by their names there.
+
+Several processes share each batch: torchrun --nproc-per-node=2 -m asim_fx
+train MODEL SPEC ... gives the same bits as one process with --parts 2."""
+
+
+class ModeOption(StrEnum):
+    """What the forward pass computes."""
+
+    FLOAT = "float"
+    QAT = "qat"
+    NAT = "nat"
+    HARDWARE = "hardware"
+
+
+class LossOption(StrEnum):
+    """The loss."""
+
+    CROSS_ENTROPY = "cross-entropy"
+    BCE = "bce"
+
+
+class PrecisionOption(StrEnum):
+    """Of float arithmetic."""
+
+    FULL = "32-true"
+    BF16 = "bf16-mixed"
+    FP16 = "16-mixed"
+
+
+Setting = "Training settings"
+Augmentation = "Augmentation"
+
+
+def train(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="What to train.", show_default=False)],
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="The hardware.", show_default=False)],
+    data: Annotated[str, typer.Option(metavar="SOURCE", help="Images to train on.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Where everything goes.", show_default=False)
+    ],
+    val: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE|SHARE", help="Images to evaluate on, or a share to hold out (0.1)."),
+    ] = None,
+    split: Annotated[str, typer.Option(metavar="NAME", help="Part of the data to train on.")] = "train",
+    val_split: Annotated[str, typer.Option(metavar="NAME", help="Part to evaluate on.")] = "validation",
+    data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where named data sets lie.")] = None,
+    num_samples: Annotated[int | None, typer.Option(metavar="N", min=1, help="Train on the first N images.")] = None,
+    workers: Annotated[int, typer.Option("--workers", "-j", metavar="N", min=0, help="Decoding processes.")] = 2,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=V", help="Change a field of the spec. Repeatable.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings as YAML; options on the command line win.")
+    ] = None,
+    mode: Annotated[ModeOption | None, typer.Option(help="Forward pass. [qat]", rich_help_panel=Setting)] = None,
+    epochs: Annotated[int | None, typer.Option(metavar="N", help="[10]", rich_help_panel=Setting)] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", "-b", metavar="N", help="Of all processes. [64]", rich_help_panel=Setting),
+    ] = None,
+    parts: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Pieces that a batch is computed in. [processes]", rich_help_panel=Setting),
+    ] = None,
+    opt: Annotated[str | None, typer.Option(metavar="NAME", help="[adamw]", rich_help_panel=Setting)] = None,
+    lr: Annotated[float | None, typer.Option(metavar="X", help="[0.001]", rich_help_panel=Setting)] = None,
+    weight_decay: Annotated[float | None, typer.Option(metavar="X", help="[0.05]", rich_help_panel=Setting)] = None,
+    momentum: Annotated[float | None, typer.Option(metavar="X", help="[0.9]", rich_help_panel=Setting)] = None,
+    clip_grad: Annotated[
+        float | None, typer.Option(metavar="X", help="Largest norm of the gradient.", rich_help_panel=Setting)
+    ] = None,
+    sched: Annotated[str | None, typer.Option(metavar="NAME", help="[cosine]", rich_help_panel=Setting)] = None,
+    warmup_epochs: Annotated[int | None, typer.Option(metavar="N", help="[0]", rich_help_panel=Setting)] = None,
+    min_lr: Annotated[float | None, typer.Option(metavar="X", help="[0]", rich_help_panel=Setting)] = None,
+    loss: Annotated[LossOption | None, typer.Option(help="[cross-entropy]", rich_help_panel=Setting)] = None,
+    smoothing: Annotated[
+        float | None, typer.Option(metavar="X", help="Of labels. [0.1]", rich_help_panel=Setting)
+    ] = None,
+    trim_noise: Annotated[
+        float | None,
+        typer.Option(metavar="PERCENT", help="For nat. [measured at each site]", rich_help_panel=Setting),
+    ] = None,
+    pact: Annotated[
+        bool | None, typer.Option("--pact", help="Give ReLUs a learned bound.", rich_help_panel=Setting)
+    ] = None,
+    pact_decay: Annotated[
+        float | None, typer.Option(metavar="X", help="Pull on these bounds. [0.001]", rich_help_panel=Setting)
+    ] = None,
+    freeze_bn: Annotated[
+        bool | None, typer.Option("--freeze-bn", help="Batch norms stay as they are.", rich_help_panel=Setting)
+    ] = None,
+    amp: Annotated[PrecisionOption | None, typer.Option(help="[32-true]", rich_help_panel=Setting)] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="[0]", rich_help_panel=Setting)] = None,
+    aa: Annotated[
+        str | None, typer.Option(metavar="POLICY", help="rand-m9-mstd0.5 ...", rich_help_panel=Augmentation)
+    ] = None,
+    augment: Annotated[
+        bool | None, typer.Option(help="Random crops and flips. [augment]", rich_help_panel=Augmentation)
+    ] = None,
+    hflip: Annotated[float | None, typer.Option(metavar="P", help="[0.5]", rich_help_panel=Augmentation)] = None,
+    reprob: Annotated[
+        float | None, typer.Option(metavar="P", help="Of random erasing. [0]", rich_help_panel=Augmentation)
+    ] = None,
+    crop_min: Annotated[
+        float | None, typer.Option(metavar="X", help="Smallest crop. [0.08]", rich_help_panel=Augmentation)
+    ] = None,
+    mixup: Annotated[float | None, typer.Option(metavar="A", help="[0]", rich_help_panel=Augmentation)] = None,
+    cutmix: Annotated[float | None, typer.Option(metavar="A", help="[0]", rich_help_panel=Augmentation)] = None,
+    checkpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights to start from.")] = None,
+    pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from the library's own weights.")] = False,
+    num_classes: Annotated[int | None, typer.Option(metavar="N", min=1, help="Outputs of the classifier.")] = None,
+    input_size: Annotated[
+        tuple[int, int, int] | None, typer.Option(metavar="C H W", help="Channels, height, width of an image.")
+    ] = None,
+    model_kwargs: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="Argument of the model's constructor. Repeatable.")
+    ] = None,
+    scratch: Annotated[
+        bool, typer.Option("--scratch", help="Start from random weights, also of a model that ships with its own.")
+    ] = False,
+    device: Annotated[str, typer.Option(metavar="D", help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    save_every: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Updates between checkpoints; 0: one an epoch.")
+    ] = 0,
+    eval_every: Annotated[int, typer.Option(metavar="N", min=1, help="Epochs between evaluations.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in DIR.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each epoch.")] = False,
+) -> None:
+    """Train a model as it will run on hardware."""
+    shard = shard_of_environment()
+    settings = {name: value for name, value in context.params.items() if name in _SETTINGS and value is not None}
+    settings = {name: str(value) if isinstance(value, StrEnum) else value for name, value in settings.items()}
+    if "amp" in settings:
+        settings["precision"] = settings.pop("amp")
+    if scratch and (pretrained or checkpoint is not None):
+        message = "--scratch starts from random weights: it does not go with --pretrained or --checkpoint"
+        raise UsageError(message)
+    from asim_fx.cli.console import progress_bar
+    from asim_fx.cli.work.modules import refuse_missing
+
+    refuse_missing("lightning_fabric", "asim-train", "train")
+    with progress_bar(shown=shard.leads) as bar, interrupt_flag() as stopped:
+        task = bar.add_task("loading", total=None)
+        from asim_fx.cli.work.planning import ModelOptions
+        from asim_fx.cli.work.training import DataOptions, RunOptions, train_model
+
+        model_options = ModelOptions(
+            checkpoint=checkpoint,
+            pretrained=pretrained,
+            num_classes=num_classes,
+            input_size=input_size,
+            model_kwargs=tuple(model_kwargs or ()),
+            seed=settings.get("seed", 0),
+        )
+        trained = train_model(
+            model,
+            spec,
+            tuple(set_ or ()),
+            model_options,
+            DataOptions(data, split, val, val_split, data_dir, num_samples, workers),
+            RunOptions(output, recipe, settings, device, save_every, eval_every, resume, scratch),
+            shard,
+            progress=lambda done, total: bar.update(task, description="training", completed=done, total=total),
+            on_epoch=lambda record: _tell(record, as_json=as_json) if shard.leads else None,
+            say=lambda words: bar.console.print(words, markup=False) if shard.leads else None,
+            stopped=stopped,
+        )
+    if shard.leads and as_json:
+        _print(json.dumps({"top1": trained.answers.top1, "loss": trained.answers.loss, "directory": str(output)}))
+    elif shard.leads:
+        _print(f"top-1 {trained.answers.top1:.2f} % on {len(trained.answers.labels)} images; wrote {output}")
+
+
+_SETTINGS = frozenset(
+    {
+        *("mode", "epochs", "batch_size", "parts", "opt", "lr", "weight_decay", "momentum", "clip_grad", "sched"),
+        *("warmup_epochs", "min_lr", "loss", "smoothing", "trim_noise", "pact", "pact_decay", "freeze_bn", "amp"),
+        *("seed", "aa", "augment", "hflip", "reprob", "crop_min", "mixup", "cutmix"),
+    }
+)
+
+
+def _print(line: str) -> None:
+    write_document(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _tell(record: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        _print(json.dumps(dict(record)))
+        return
+    measured = "" if record["top1"] is None else f"  validation {record['loss']:.4f}  top-1 {record['top1']:6.2f} %"
+    loss = f"epoch {record['epoch'] + 1:4d}  loss {record['train_loss']:.4f}"
+    _print(f"{loss}{measured}  {record['seconds']:.1f} s")

@@ -1,0 +1,176 @@
+"""From command-line words to what explorations measure on. Imports torch: only for the body of a command."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from asim_fx.analysis import analyse
+from asim_fx.cli.work.planning import ModelOptions, build, example_inputs
+from asim_fx.data import DataSource, open_data
+from asim_fx.errors import DataError
+from asim_fx.exploration.bench import Bench
+from asim_fx.exploration.cells import Evaluate
+from asim_fx.exploration.findings import Workbench
+from asim_fx.exploration.sensitivity import Images, scores_of
+from asim_fx.models.devices import resolve_device
+from asim_fx.spec import HardwareSpec, load_spec
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions:
+    """The options that name images, as a user gave them.
+
+    Attributes:
+        source: as ``--data`` of asim-simulate.
+        data_dir: where a named data set lies.
+        split: part of the data.
+        batch_size: images in a batch.
+        num_samples: take only the first so many.
+    """
+
+    source: str
+    data_dir: Path | None = None
+    split: str = "validation"
+    batch_size: int = 64
+    num_samples: int | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """All that a process needs to know to evaluate cells by itself.
+
+    Attributes:
+        model: name of the model.
+        options: how it is built.
+        spec: the hardware that settings change.
+        data: the images.
+        seeds: of the noise.
+        fold_batch_norm: as in ``convert``.
+        path: where Python looks for modules, for models of the user's own.
+    """
+
+    model: str
+    options: ModelOptions
+    spec: HardwareSpec
+    data: DataOptions
+    seeds: tuple[int, ...]
+    fold_batch_norm: bool = True
+    path: tuple[str, ...] = ()
+
+    def __hash__(self) -> int:
+        return hash((self.model, self.options, self.data, self.seeds))
+
+
+def open_bench(question: Question) -> Bench:
+    """Build and capture the model, and open the data.
+
+    Raises:
+        AsimError: either is not possible.
+    """
+    sys.path.extend(entry for entry in question.path if entry not in sys.path)
+    options = question.options
+    device = str(resolve_device(options.device or "cpu", 0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's and timm's words about their own code
+        built = build(question.model, options)
+        config = built.source.data_config
+        if not config:
+            message = f"{question.model} does not take one batch of images, so it cannot be run on image data"
+            raise DataError(message)
+        images = _open_data(question, config)
+        analysed = analyse(
+            built.model,
+            example_inputs(built, options.seed),
+            None if built.example is None else built.example[1],
+            source=built.source,
+            fold_batch_norm=question.fold_batch_norm,
+        )
+    return Bench(analysed, question.spec, images, question.seeds, device)
+
+
+def _open_data(question: Question, config: Mapping[str, Any]) -> DataSource:
+    data = question.data
+    return open_data(
+        data.source,
+        config=config,
+        data_dir=data.data_dir,
+        split=data.split,
+        batch_size=data.batch_size,
+        workers=0,
+        num_samples=data.num_samples,
+    )
+
+
+def images_of(data: DataSource) -> Images:
+    """Read all images into memory.
+
+    Raises:
+        DataError: one cannot be decoded or has no label, or there are none.
+    """
+    batches = list(data)
+    if not batches:
+        message = f"{data.description}: there are no images"
+        raise DataError(message)
+    labels = torch.cat([labels for _, labels in batches])
+    if int(labels.min()) < 0:
+        message = f"{data.description}: some images have no label"
+        raise DataError(message)
+    return Images(torch.cat([images for images, _ in batches]), labels, data.batch_size)
+
+
+def halves(images: Images) -> tuple[Images, Images]:
+    """Return every other image, and the rest: where classes follow one another, each half has all of them.
+
+    Raises:
+        DataError: there are not two images.
+    """
+    if len(images) < 2:
+        message = "a plan needs at least two images: one to choose on and one to report on"
+        raise DataError(message)
+    one, other = (Images(images.images[k::2], images.labels[k::2], images.batch_size) for k in (0, 1))
+    return one, other
+
+
+def open_workbench(question: Question, choose_split: str | None) -> Workbench:
+    """Build and capture the model, and read images to choose and to report on.
+
+    Args:
+        question: the model, the hardware and the images to report on.
+        choose_split: the part of the data to choose on; None: every other image of the one to report on.
+
+    Raises:
+        AsimError: something of it is not possible.
+    """
+    bench = open_bench(question)
+    reporting = images_of(bench.data)
+    if choose_split is None:
+        choosing, reporting = halves(reporting)
+    else:
+        other = replace(question, data=replace(question.data, split=choose_split))
+        source = bench.analysed.source
+        choosing = images_of(_open_data(other, {} if source is None else source.data_config))
+    workbench = Workbench(bench.analysed, bench.spec, choosing, reporting, question.seeds)
+    classes = int(max(choosing.labels.max(), reporting.labels.max())) + 1
+    outputs = scores_of(workbench.convert(load_spec("ideal")), choosing.first(1)).shape[1]
+    if classes > outputs:
+        message = f"the data has {classes} classes; the model tells {outputs} apart"
+        raise DataError(message, hint="give --num-classes and a checkpoint for this data")
+    return workbench
+
+
+def evaluator(question: Question) -> Evaluate:
+    """Return what evaluates cells in this process."""
+    return open_bench(question).run
+
+
+def module_path() -> tuple[str, ...]:
+    """Return where this process looks for modules, as absolute paths."""
+    return tuple(os.path.abspath(entry) for entry in sys.path)  # noqa: PTH100 (an empty entry is the present folder)

@@ -1,0 +1,108 @@
+"""A captured model and labelled images, on which one hardware after another is measured. Imports torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from asim_fx.analysis import AnalysedModel
+from asim_fx.conversion import lower, map_onto
+from asim_fx.converted import ConvertedModel
+from asim_fx.data import DataSource
+from asim_fx.errors import AsimError, DataError, InputError, OutputError, UsageError
+from asim_fx.exploration.axes import Settings, overrides
+from asim_fx.exploration.cells import CellResult
+from asim_fx.simulation import simulate
+from asim_fx.spec import HardwareSpec, load_spec
+from asim_fx.spec.document import complete_document
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all cells of a sweep share. The model is captured once; each cell plans and lowers a copy of its graphs.
+
+    Attributes:
+        analysed: the captured model.
+        spec: the hardware that settings change.
+        data: the images.
+        seeds: of the noise.
+        device: where it runs.
+    """
+
+    analysed: AnalysedModel
+    spec: HardwareSpec
+    data: DataSource
+    seeds: tuple[int, ...] = (0,)
+    device: str = "cpu"
+
+    def convert(self, spec: HardwareSpec) -> ConvertedModel:
+        """Return the model on some hardware; it shares its weights with every other one."""
+        planned = map_onto(self.analysed.copied(), spec)
+        return lower(planned, self.analysed.model, self.analysed.example).eval()
+
+    def run(self, settings: Settings) -> CellResult:
+        """Measure one combination of settings. What makes it impossible as hardware is in the result's ``error``.
+
+        Raises:
+            DataError, InputError, OutputError: nothing can be measured, whatever the settings.
+        """
+        try:
+            converted = self.convert(load_spec(self.spec, overrides(settings)))
+            _refuse_static(converted)
+            measured = simulate(converted, self.data, seeds=self.seeds, device=self.device)
+        except (DataError, InputError, OutputError):
+            raise
+        except AsimError as error:
+            return CellResult(settings, error=str(error))
+        integer, hardware = measured.variants
+        totals = converted.report.totals
+        return CellResult(
+            settings,
+            top1=hardware.top1.mean,
+            top1_low=hardware.top1.low,
+            top1_high=hardware.top1.high,
+            interval=hardware.top1.interval,
+            top5=None if hardware.top5 is None else hardware.top5.mean,
+            integer_top1=integer.top1.mean,
+            images=hardware.images,
+            conversions=totals["reads"],
+            energy_j=totals["energy_j"],
+            latency_s=totals["latency_s"],
+        )
+
+    def identity(self) -> dict[str, object]:
+        """Return what makes the results of two sweeps comparable, as plain values."""
+        return {
+            "model": self.analysed.name,
+            "weights": weights_identity(self.analysed.model),
+            "data": self.data.identity,
+            "batch_size": self.data.batch_size,
+            "spec": spec_identity(self.spec),
+            "seeds": list(self.seeds),
+            "device": self.device.partition(":")[0],
+        }
+
+
+def weights_identity(model: torch.nn.Module) -> str:
+    """Return a hash of all parameters and buffers of a model, with their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def spec_identity(spec: HardwareSpec) -> str:
+    """Return a hash of all that a spec says, its measured files too."""
+    parts: Sequence[str] = [repr(complete_document(spec)), *(f"{p}\n{f.text}" for p, f in sorted(spec.files.items()))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _refuse_static(converted: ConvertedModel) -> None:
+    if any(site.config.input.scale == "static" for site in converted.sites().values()):
+        message = "`scale: static` needs calibration, which explorations do not do"
+        raise UsageError(message, hint="use `scale: dynamic` or `scale: sample`")

@@ -1,0 +1,97 @@
+"""Choose a plan by what single sites were found to do, and check it by simulation of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from asim_fx.errors import PlanError
+from asim_fx.exploration.knapsack import Choice, Menu, cost_of, frontier, within
+
+Accuracy = Callable[[Choice], float]
+"""Simulates a choice; top-1 in percent, the mean over seeds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A choice that was simulated.
+
+    Attributes:
+        choice: item of each menu.
+        cost: what it costs.
+        accuracy: that was measured.
+    """
+
+    choice: Choice
+    cost: float
+    accuracy: float
+
+
+def for_floor(menus: Sequence[Menu], floor: float, accuracy: Accuracy, confirm: Accuracy) -> Candidate:
+    """Return a cheap choice that reaches an accuracy.
+
+    Bisects the frontier, taking accuracy to grow along it, then confirms with other draws of the noise and goes up
+    the frontier until that holds.
+
+    Args:
+        menus: the items of every site, with costs and predicted damage.
+        floor: percent.
+        accuracy: used to search.
+        confirm: used to accept; with more draws than ``accuracy``.
+
+    Raises:
+        PlanError: no choice of the frontier reaches it; says the best one.
+    """
+    choices = frontier(menus)
+    low, high = 0, len(choices) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if accuracy(choices[middle]) >= floor:
+            high = middle
+        else:
+            low = middle + 1
+    seen: list[Candidate] = []
+    step = 1
+    while True:
+        choice = choices[low]
+        seen.append(Candidate(choice, cost_of(menus, choice), confirm(choice)))
+        if seen[-1].accuracy >= floor:
+            return seen[-1]
+        if low == len(choices) - 1:
+            best = max(seen, key=lambda one: one.accuracy)
+            message = (
+                f"an accuracy of {floor:.2f} % cannot be reached with these options: "
+                f"the best is {best.accuracy:.2f} % at a cost of {best.cost:.6g}"
+            )
+            raise PlanError(message, hint="allow more votes, digital levels or converter bits, or lower the floor")
+        low = min(low + step, len(choices) - 1)
+        step *= 2
+
+
+def for_budget(menus: Sequence[Menu], budget: float, confirm: Accuracy, others: Sequence[Choice] = ()) -> Candidate:
+    """Return the most accurate choice found within a budget.
+
+    Simulates the best predicted choice, the last one of the frontier that fits, and others that fit.
+
+    Args:
+        menus: the items of every site.
+        budget: the most that a choice may cost.
+        confirm: measures a choice.
+        others: further choices, such as uniform ones.
+
+    Raises:
+        PlanError: even the cheapest choice costs more; says how much.
+    """
+    best = within(menus, budget)
+    if best is None:
+        cheapest = cost_of(menus, frontier(menus)[0])
+        message = f"a budget of {budget:.6g} cannot be met with these options: the least possible is {cheapest:.6g}"
+        raise PlanError(message, hint="allow a larger encoding or more digital levels, or raise the budget")
+    fitting = [choice for choice in (*frontier(menus), *others) if cost_of(menus, choice) <= budget]
+    tried = dict.fromkeys([best, *(choice for choice in fitting if choice in others), _dearest(menus, fitting)])
+    seen = [Candidate(choice, cost_of(menus, choice), confirm(choice)) for choice in tried]
+    return max(seen, key=lambda one: (one.accuracy, -one.cost))
+
+
+def _dearest(menus: Sequence[Menu], choices: Sequence[Choice]) -> Choice:
+    return max(choices, key=lambda choice: cost_of(menus, choice))

@@ -1,0 +1,125 @@
+"""The results file of a sweep: one line of JSON for each finished cell, on disk as soon as it is known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from asim_fx.errors import OutputError, UsageError
+from asim_fx.exploration.axes import Settings
+from asim_fx.exploration.cells import CellResult
+
+FORMAT = 1
+
+
+@dataclass(slots=True)
+class CellJournal:
+    """Finished cells, in memory and, where there is a file, appended to it at once.
+
+    Attributes:
+        finished: by their settings, whatever their order.
+        stream: the file; None keeps cells in memory alone.
+    """
+
+    finished: dict[frozenset[tuple[str, str]], CellResult] = field(default_factory=dict)
+    stream: IO[str] | None = None
+
+    def get(self, settings: Settings) -> CellResult | None:
+        """Return the result of a cell, or None."""
+        return self.finished.get(frozenset(settings))
+
+    def append(self, result: CellResult) -> None:
+        """Keep a result; it is on disk when this returns.
+
+        Raises:
+            OutputError: the disk is full or gone.
+        """
+        self.finished[frozenset(result.settings)] = result
+        if self.stream is not None:
+            _write_line(self.stream, result.to_json())
+
+
+@contextmanager
+def cell_journal(
+    path: Path | None, header: Mapping[str, Any], *, resume: bool = False, overwrite: bool = False
+) -> Iterator[CellJournal]:
+    """Start a journal, or go on with one.
+
+    Args:
+        path: the file; None keeps cells in memory only.
+        header: what makes results comparable: the model, its weights, the data, the spec. Plain values.
+        resume: whether to go on with what the file holds. A last line that was cut off is dropped, and its cell done
+            again.
+        overwrite: whether to throw away what it holds.
+
+    Raises:
+        UsageError: the file holds results and neither was asked for, or they are of another model, data or spec.
+        OutputError: the file cannot be written.
+    """
+    if path is None:
+        yield CellJournal()
+        return
+    head = {"what": "asim-sweep", "format": FORMAT, **header}
+    try:
+        holds = path.exists() and path.stat().st_size > 0
+        if holds and not (resume or overwrite):
+            message = f"{path} already holds results"
+            raise UsageError(message, hint="--resume goes on with it, --overwrite starts anew")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cells, complete = _read(path, head) if holds and resume else ([], 0)
+        stream = path.open("r+" if complete else "w", encoding="utf-8")
+    except OSError as error:
+        message = f"cannot write {path}: {error.strerror or error}"
+        raise OutputError(message, hint="choose another place with -o") from error
+    with stream:
+        stream.truncate(complete)
+        stream.seek(complete)
+        if not complete:
+            _write_line(stream, head)
+        yield CellJournal({frozenset(cell.settings): cell for cell in cells}, stream)
+
+
+def _write_line(stream: IO[str], value: Mapping[str, Any]) -> None:
+    try:
+        stream.write(json.dumps(value) + "\n")
+        stream.flush()
+    except OSError as error:
+        message = f"cannot write {stream.name}: {error.strerror or error}"
+        raise OutputError(message) from error
+
+
+def _read(path: Path, header: Mapping[str, Any]) -> tuple[list[CellResult], int]:
+    """Return the cells in a file, and the length in bytes of its whole lines."""
+    data = path.read_bytes()
+    complete = data.rfind(b"\n") + 1
+    lines = data[:complete].splitlines()
+    if not lines:  # cut off in its very first line
+        return [], 0
+    found = _parse(path, 1, lines[0])
+    differing = [name for name in header if found.get(name) != header[name]]
+    if differing:
+        message = f"{path} holds the results of another sweep: other {', '.join(differing)}"
+        raise UsageError(message, hint="resume with the options of that sweep, or use --overwrite or another folder")
+    cells = []
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            cells.append(CellResult.from_json(_parse(path, number, line)))
+        except UsageError as error:
+            message = f"{path}:{number} is no result of a sweep"
+            raise UsageError(message, hint="--overwrite starts anew") from error
+    return cells, complete
+
+
+def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        message = f"{path}:{number} is no result of a sweep"
+        raise UsageError(message, hint="--overwrite starts anew")
+    return value

@@ -1,0 +1,154 @@
+"""Pictures of a sweep, by matplotlib: accuracy against each number that was swept, and Pareto fronts."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from asim_fx.errors import UsageError
+from asim_fx.exploration.axes import Axis
+from asim_fx.exploration.cells import OBJECTIVES, CellResult, pareto_front
+from asim_fx.files import write_atomically
+
+FORMATS = ("png", "svg")
+_MOST_LINES = 8
+_LABELS = {"conversions": "ADC conversions for one image", "energy": "energy for one image, J"}
+_AXIS_LABELS = {
+    "random_percent_fs": "random noise, % of full scale",
+    "nonlinear_percent_fs": "nonlinear noise, % of full scale",
+    "random_lsb_rms": "random noise, LSB rms",
+    "adc.bits": "ADC bits",
+    "input_encoding": "input bits of one read",
+    "hybrid.levels": "digital levels",
+    "vote.samples": "reads of a voted cycle",
+    "rows": "rows",
+}
+
+
+def check_installed() -> None:
+    """Refuse to go on without matplotlib.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        message = "plots need matplotlib, which is not installed"
+        raise UsageError(message, hint="pip install 'asim-fx[explore]', or --no-plots")
+
+
+def write_plots(results: Sequence[CellResult], axes: Sequence[Axis], title: str, folder: Path) -> list[Path]:
+    """Write every picture that the results allow, as PNG and SVG, and return the files.
+
+    Accuracy against an axis: where it has several numbers and the other axes make at most eight lines. A front:
+    where conversions, or energy, differ between cells.
+
+    Raises:
+        UsageError: matplotlib is not installed.
+        OutputError: a file cannot be written.
+    """
+    check_installed()
+    from matplotlib.figure import Figure
+
+    measured = [result for result in results if result.top1 is not None]
+    figures: dict[str, Any] = {}
+    for axis in axes:
+        if axis.numbers is not None and len(axis.values) > 1 and len(_families(measured, axis)) <= _MOST_LINES:
+            figures[f"accuracy-{_file_word(axis.path)}"] = _against_axis(Figure, measured, axis, title)
+    for name in ("conversions", "energy"):
+        if len({OBJECTIVES[name].of(result) for result in measured} - {None}) > 1:
+            figures[f"front-{name}"] = _front(Figure, measured, name, title)
+    return [path for name, figure in figures.items() for path in _write(figure, folder / name)]
+
+
+def _families(results: Sequence[CellResult], axis: Axis) -> dict[str, list[CellResult]]:
+    """Return the cells that differ in this axis alone, by the rest of their settings in words."""
+    varying = _varying(results)
+    families: dict[str, list[CellResult]] = {}
+    for result in results:
+        rest = [f"{_short(path)} {value}" for path, value in result.settings if path != axis.path and path in varying]
+        families.setdefault(", ".join(rest), []).append(result)
+    return families
+
+
+def _varying(results: Sequence[CellResult]) -> set[str]:
+    seen: dict[str, set[str]] = {}
+    for result in results:
+        for path, value in result.settings:
+            seen.setdefault(path, set()).add(value)
+    return {path for path, values in seen.items() if len(values) > 1}
+
+
+def _against_axis(make: Any, results: Sequence[CellResult], axis: Axis, title: str) -> Any:
+    figure = make(figsize=(6.4, 4.2), layout="constrained")
+    plot = figure.subplots()
+    number = dict(zip(axis.values, axis.numbers or (), strict=True))
+    for label, family in _families(results, axis).items():
+        cells = sorted(family, key=lambda cell: number[dict(cell.settings)[axis.path]])
+        x = [number[dict(cell.settings)[axis.path]] for cell in cells]
+        line = plot.plot(x, [cell.top1 for cell in cells], marker="o", markersize=4, label=label or None)[0]
+        low, high = [cell.top1_low for cell in cells], [cell.top1_high for cell in cells]
+        plot.fill_between(x, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+    integer = {cell.integer_top1 for cell in results}
+    if len(integer) == 1:
+        plot.axhline(next(iter(integer)), color="grey", linestyle=":", label="ideal integer model")
+    plot.set(xlabel=_axis_label(axis.path), ylabel="top-1, %", title=title)
+    if all(value.is_integer() for value in number.values()):
+        plot.set_xticks(sorted(number.values()))
+    if plot.get_legend_handles_labels()[1]:
+        plot.legend(fontsize="small")
+    plot.grid(alpha=0.3)
+    return figure
+
+
+def _front(make: Any, results: Sequence[CellResult], name: str, title: str) -> Any:
+    figure = make(figsize=(6.4, 4.2), layout="constrained")
+    plot = figure.subplots()
+    cost = OBJECTIVES[name]
+    known = [result for result in results if cost.of(result) is not None]
+    front = sorted(pareto_front(known, (OBJECTIVES["accuracy"], cost)), key=lambda result: cost.of(result) or 0)
+    plot.scatter([cost.of(cell) for cell in known], [cell.top1 for cell in known], s=14, color="grey", label="cells")
+    x, y = [cost.of(cell) or 0.0 for cell in front], [cell.top1 for cell in front]
+    below = [(cell.top1 or 0) - (cell.top1_low or 0) for cell in front]
+    above = [(cell.top1_high or 0) - (cell.top1 or 0) for cell in front]
+    plot.errorbar(x, y, yerr=[below, above], color="tab:red", marker="o", markersize=4, capsize=2, label="Pareto front")
+    varying = _varying(known)
+    middle = (min(x) + max(x)) / 2 if x else 0
+    for cell in front[:_MOST_LINES]:
+        words = "\n".join(f"{_short(path)} {value}" for path, value in cell.settings if path in varying)
+        at = cost.of(cell) or 0
+        offset, side = ((4, -4), "left") if at <= middle else ((-4, -4), "right")
+        plot.annotate(words, (at, cell.top1), offset, textcoords="offset points", va="top", ha=side, fontsize=6)
+    plot.set(xlabel=_LABELS[name], ylabel="top-1, %", title=title)
+    plot.legend(fontsize="small", loc="lower right")
+    plot.grid(alpha=0.3)
+    return figure
+
+
+def _write(figure: Any, stem: Path) -> list[Path]:
+    from matplotlib import rc_context
+
+    paths = []
+    for kind in FORMATS:
+        content = io.BytesIO()
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        with rc_context({"svg.hashsalt": "asim-fx"}):  # the same results give the same file
+            figure.savefig(content, format=kind, dpi=150, metadata=metadata)
+        path = stem.with_name(f"{stem.name}.{kind}")
+        write_atomically(path, content.getvalue())
+        paths.append(path)
+    return paths
+
+
+def _axis_label(path: str) -> str:
+    return next((label for end, label in _AXIS_LABELS.items() if path == end or path.endswith(f".{end}")), path)
+
+
+def _short(path: str) -> str:
+    return ".".join(path.split(".")[-2:])
+
+
+def _file_word(path: str) -> str:
+    return path.replace(".", "-").replace("/", "-")

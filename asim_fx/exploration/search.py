@@ -1,0 +1,111 @@
+"""Search a grid with Optuna instead of running all of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from asim_fx.errors import UsageError
+from asim_fx.exploration.axes import Axis, Settings
+from asim_fx.exploration.cells import CellResult, Objective, RunCells
+
+Sampler = Literal["tpe", "nsga2"]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How a grid is searched.
+
+    Attributes:
+        trials: how many points are tried, repeated ones too.
+        objectives: what is improved, all at once.
+        sampler: ``tpe`` (tree-structured Parzen estimator) or ``nsga2``.
+        seed: of the sampler.
+        at_once: trials that are chosen before the first of them is known: as many as run side by side.
+    """
+
+    trials: int
+    objectives: tuple[Objective, ...]
+    sampler: Sampler = "tpe"
+    seed: int = 0
+    at_once: int = 1
+
+
+def check_installed() -> None:
+    """Refuse to go on without Optuna.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    if importlib.util.find_spec("optuna") is None:
+        message = "--optuna needs Optuna, which is not installed"
+        raise UsageError(message, hint="pip install 'asim-fx[explore]'")
+
+
+def search(axes: Sequence[Axis], plan: Search, run: RunCells) -> list[CellResult]:
+    """Try points of a grid, and return their results in the order they were tried, each once.
+
+    The study lives in memory. To go on after an interruption the same search starts again from its seed: the sampler
+    makes the same choices as before, and what was measured is not measured again. So nothing but results is stored.
+
+    Args:
+        axes: the values of each field. Numbers are ordered for the sampler, words are not.
+        plan: how.
+        run: evaluates points.
+
+    Raises:
+        UsageError: a cell has no value for an objective, for example no energy.
+    """
+    check_installed()
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler: Any
+    if plan.sampler == "nsga2":
+        sampler = optuna.samplers.NSGAIISampler(seed=plan.seed, population_size=max(4, min(20, plan.trials // 4)))
+    else:
+        sampler = optuna.samplers.TPESampler(seed=plan.seed, n_startup_trials=max(4, min(10, plan.trials // 3)))
+    directions = ["maximize" if objective.largest else "minimize" for objective in plan.objectives]
+    study = optuna.create_study(directions=directions, sampler=sampler)
+    results: dict[Settings, CellResult] = {}
+    for first in range(0, plan.trials, plan.at_once):
+        trials = [study.ask() for _ in range(min(plan.at_once, plan.trials - first))]
+        chosen = [_choose(trial, axes) for trial in trials]
+        new = [cell for cell in dict.fromkeys(chosen) if cell not in results]
+        results.update({result.settings: result for result in run(new)})
+        for trial, cell in zip(trials, chosen, strict=True):
+            _tell(study, trial, results[cell], plan.objectives)
+    return list(results.values())
+
+
+def _choose(trial: Any, axes: Sequence[Axis]) -> Settings:
+    return tuple((axis.path, axis.values[_position(trial, axis)]) for axis in axes)
+
+
+def _position(trial: Any, axis: Axis) -> int:
+    if axis.numbers is None:
+        chosen: str = trial.suggest_categorical(axis.path, axis.values)
+        return axis.values.index(chosen)
+    numbers = axis.numbers
+    ordered = sorted(range(len(numbers)), key=numbers.__getitem__)
+    place: int = trial.suggest_int(axis.path, 0, len(numbers) - 1)
+    return ordered[place]
+
+
+def _tell(study: Any, trial: Any, result: CellResult, objectives: Sequence[Objective]) -> None:
+    import optuna
+
+    if result.error:
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        return
+    values = [objective.of(result) for objective in objectives]
+    for value, objective in zip(values, objectives, strict=True):
+        if value is None:
+            message = f"the spec does not say enough for {objective.name}"
+            raise UsageError(message, hint="macros.*.cost says what energy and latency follow from")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Optuna's about its own interfaces
+        study.tell(trial, values)

@@ -1,0 +1,1 @@
+"""Training of converted models: rounded, noisy, or through the simulated hardware itself."""

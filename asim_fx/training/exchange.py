@@ -1,0 +1,72 @@
+"""Several processes: their parts of a batch become one gradient, summed in the order of the parts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Sequence
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from asim_fx.sharding import Shard
+
+
+def connect(device: torch.device, precision: str, shard: Shard) -> Fabric:
+    """Return the Fabric of this process: its device, its precision and, under torchrun, its connection to the others.
+
+    Raises:
+        ValueError: the device cannot compute in this precision.
+    """
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning_fabric")
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    cuda = device.type == "cuda"
+    fabric = Fabric(
+        accelerator="cuda" if cuda else device.type,
+        devices=[device.index or 0] if cuda and shard.count == 1 else (1 if shard.count == 1 else local),
+        num_nodes=1 if shard.count == 1 else shard.count // local,
+        strategy="auto" if shard.count == 1 else "ddp",
+        precision=precision,
+    )
+    fabric.launch()
+    return fabric
+
+
+def sum_of_parts(fabric: Fabric, own: Sequence[Tensor]) -> Tensor:
+    """Return the sum of the vectors of all parts of all processes, to the bit the same in each of them.
+
+    Args:
+        fabric: connects the processes; every one has as many parts.
+        own: one vector for each part of this process, in order. The first is overwritten.
+    """
+    if fabric.world_size == 1:
+        total = own[0]
+        for vector in own[1:]:
+            total += vector
+        return total
+    # Part by part would be a ring of its own order; a gather keeps the one order that no process count changes.
+    gathered = fabric.all_gather(torch.stack(list(own)))
+    assert isinstance(gathered, Tensor)
+    vectors = gathered.flatten(0, 1)
+    total = vectors[0].clone()
+    for vector in vectors[1:]:
+        total += vector
+    return total
+
+
+def flatten(tensors: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensor:
+    """Return tensors as one vector; zeros for those that are missing."""
+    parts = [
+        (torch.zeros_like(model) if tensor is None else tensor).reshape(-1)
+        for tensor, model in zip(tensors, like, strict=True)
+    ]
+    return torch.cat(parts) if parts else torch.zeros(0)
+
+
+def unflatten(vector: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
+    """Return a vector cut up into tensors of these shapes."""
+    pieces = torch.split(vector, [model.numel() for model in like]) if like else ()
+    return [piece.view(model.shape) for piece, model in zip(pieces, like, strict=True)]

@@ -1,0 +1,94 @@
+"""What a finished training run leaves: curves, a confusion matrix, the wrong answers, weights and the artifact."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from torch import Tensor
+
+from asim_fx import artifact
+from asim_fx.artifact_files import MANIFEST
+from asim_fx.converted import ConvertedModel
+from asim_fx.data import DataSource
+from asim_fx.data.datasets import ImageStream
+from asim_fx.errors import OutputError
+from asim_fx.files import write_atomically
+from asim_fx.training.evaluation import Answers
+
+HISTORY = "history.jsonl"
+WEIGHTS = "weights.safetensors"
+BEST = "best.safetensors"
+
+
+def write_history(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
+    """Write one line of JSON for each finished epoch."""
+    write_atomically(folder / HISTORY, "".join(json.dumps(record) + "\n" for record in history))
+
+
+def write_weights(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write a plain state dict."""
+    separate = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
+    write_atomically(path, save(separate))
+
+
+def write_answers(folder: Path, answers: Answers, data: DataSource) -> None:
+    """Write ``confusion.csv`` (a row for each right class) and ``misclassified.csv``."""
+    write_atomically(folder / "confusion.csv", _csv([["", *range(answers.classes)], *_labelled(confusion(answers))]))
+    where = None if isinstance(data.images, ImageStream) else data.images.where
+    rows = [
+        [number, where(number) if where else "", label, given, f"{confidence:.4f}"]
+        for number, (label, given, confidence) in enumerate(
+            zip(answers.labels, answers.predicted, answers.confidence, strict=True)
+        )
+        if label != given
+    ]
+    write_atomically(
+        folder / "misclassified.csv", _csv([["image", "where", "label", "predicted", "confidence"], *rows])
+    )
+
+
+def confusion(answers: Answers) -> list[list[int]]:
+    """Return how often each class (row) was taken for each class (column)."""
+    table = [[0] * answers.classes for _ in range(answers.classes)]
+    for label, given in zip(answers.labels, answers.predicted, strict=True):
+        table[label][given] += 1
+    return table
+
+
+def place_artifact(converted: ConvertedModel, folder: Path) -> None:
+    """Put an artifact into a folder that holds other files too; its manifest comes last, so that half of one is none.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    staging = folder / ".artifact"
+    try:
+        shutil.rmtree(staging, ignore_errors=True)
+        artifact.save(converted, staging)
+        (folder / MANIFEST).unlink(missing_ok=True)
+        names = sorted(path.name for path in staging.iterdir() if path.name != MANIFEST)
+        for name in (*names, MANIFEST):
+            os.replace(staging / name, folder / name)  # noqa: PTH105
+    except OSError as error:
+        message = f"cannot write {folder}: {error.strerror or error}"
+        raise OutputError(message) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _labelled(table: list[list[int]]) -> list[list[int]]:
+    return [[number, *row] for number, row in enumerate(table)]
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

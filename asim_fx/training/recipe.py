@@ -1,0 +1,146 @@
+"""How a model is trained: every setting as one frozen value. Knows no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+from asim_fx.errors import UsageError
+
+Mode = Literal["float", "qat", "nat", "hardware"]
+Loss = Literal["cross-entropy", "bce"]
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecipe:
+    """Settings of a training run. Names of optimisers, schedules and policies are timm's.
+
+    Attributes:
+        mode: forward pass: ``float``; ``qat``, rounded operands; ``nat``, these with trim noise; ``hardware``, the
+            simulated reads themselves.
+        epochs: passes over the data.
+        batch_size: images of one update, over all processes.
+        parts: pieces of a batch that are computed on their own (batch statistics, dynamic scales) and summed in order;
+            the result depends on their number and not on that of the processes. 0: one for each process.
+        opt: optimiser.
+        lr: its learning rate.
+        weight_decay: its weight decay, of matrices and kernels alone.
+        momentum: its momentum, where it has one.
+        clip_grad: largest norm of the gradient; 0 for any.
+        sched: schedule of the learning rate, by updates.
+        warmup_epochs: of the schedule, from 0.
+        min_lr: its last learning rate.
+        loss: ``bce`` is binary cross-entropy on one-hot targets.
+        smoothing: share of a target that is spread over all classes.
+        mixup: alpha of mixup; 0 does none.
+        cutmix: alpha of cutmix; 0 does none.
+        augment: whether images are cropped and flipped at random; else they are prepared as for evaluation.
+        aa: timm's augmentation policy (``rand-m9-mstd0.5``), or the empty string.
+        hflip: probability of a horizontal flip.
+        reprob: probability of random erasing.
+        crop_min: smallest share of an image that a random crop takes.
+        trim_noise: for ``nat``, in % of each result; -1 measures it for each site, from its simulated reads.
+        pact: whether ReLUs get a learned bound.
+        pact_decay: weight of the sum of squares of the bounds in the loss.
+        freeze_bn: whether batch norms keep their statistics, scale and shift.
+        precision: of float arithmetic outside simulated sites.
+        seed: of order, augmentation, dropout and noise.
+    """
+
+    mode: Mode = "qat"
+    epochs: int = 10
+    batch_size: int = 64
+    parts: int = 0
+    opt: str = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    momentum: float = 0.9
+    clip_grad: float = 0.0
+    sched: str = "cosine"
+    warmup_epochs: int = 0
+    min_lr: float = 0.0
+    loss: Loss = "cross-entropy"
+    smoothing: float = 0.1
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    augment: bool = True
+    aa: str = ""
+    hflip: float = 0.5
+    reprob: float = 0.0
+    crop_min: float = 0.08
+    trim_noise: float = -1.0
+    pact: bool = False
+    pact_decay: float = 1e-3
+    freeze_bn: bool = False
+    precision: Precision = "32-true"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _refuse(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+def change_recipe(recipe: TrainingRecipe, changes: Mapping[str, Any], where: str) -> TrainingRecipe:
+    """Return a recipe with other settings.
+
+    Args:
+        recipe: what to change.
+        changes: values by name.
+        where: they came from, for messages.
+
+    Raises:
+        UsageError: there is no such setting, or its value is not of its kind or range.
+    """
+    known = {field.name: field for field in fields(TrainingRecipe)}
+    for name, value in changes.items():
+        if name not in known:
+            message = f"{where}: there is no setting {name!r}"
+            raise UsageError(message, hint=f"the settings are {', '.join(known)}")
+        wanted = type(getattr(recipe, name))
+        fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
+        if not fits and not (wanted is float and isinstance(value, int) and not isinstance(value, bool)):
+            message = f"{where}: {name} must be {wanted.__name__}, not {value!r}"
+            raise UsageError(message)
+    return replace(recipe, **changes)
+
+
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "mode": get_args(Mode),
+    "loss": get_args(Loss),
+    "precision": get_args(Precision),
+}
+_LEAST: Mapping[str, float] = {
+    **{"epochs": 1, "batch_size": 1, "parts": 0, "seed": 0, "warmup_epochs": 0},
+    **{"weight_decay": 0, "clip_grad": 0, "min_lr": 0, "mixup": 0, "cutmix": 0, "pact_decay": 0},
+}
+_SHARES = ("smoothing", "hflip", "reprob", "crop_min")
+
+
+def _refuse(recipe: TrainingRecipe) -> None:
+    for name, choices in _CHOICES.items():
+        if getattr(recipe, name) not in choices:
+            message = f"{name} must be one of {', '.join(choices)}, not {getattr(recipe, name)!r}"
+            raise UsageError(message)
+    for name, least in _LEAST.items():
+        if not least <= getattr(recipe, name) < math.inf:
+            message = f"{name} must be at least {least:g}, not {getattr(recipe, name)}"
+            raise UsageError(message)
+    for name in _SHARES:
+        if not 0 <= getattr(recipe, name) <= 1:
+            message = f"{name} must lie in 0..1, not {getattr(recipe, name)}"
+            raise UsageError(message)
+    if not 0 < recipe.lr < math.inf:
+        message = f"lr must be above 0, not {recipe.lr}"
+        raise UsageError(message)
+    if recipe.parts and recipe.batch_size % recipe.parts:
+        message = f"a batch of {recipe.batch_size} images cannot be cut in {recipe.parts} equal parts"
+        raise UsageError(message, hint="choose another --batch-size or --parts")
+    if (recipe.mixup or recipe.cutmix) and recipe.batch_size // max(1, recipe.parts) % 2:
+        message = "mixup and cutmix pair the images of a part, so their number must be even"
+        raise UsageError(message, hint="choose another --batch-size or --parts")

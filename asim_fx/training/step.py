@@ -1,0 +1,160 @@
+"""One update of the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.fx import Node
+from torch.optim import Optimizer
+
+from asim_fx.converted import ConvertedModel
+from asim_fx.errors import DataError, InputError, NumericsError
+from asim_fx.nn.trainable import TrainableNorm
+from asim_fx.training.exchange import flatten, sum_of_parts, unflatten
+from asim_fx.training.form import LEAST_ALPHA, bounds_of
+from asim_fx.training.objective import Criterion, mix
+from asim_fx.training.order import draw_seed
+from asim_fx.training.recipe import TrainingRecipe
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """What an update needs, the same at each one.
+
+    Attributes:
+        net: in training form, on its device.
+        optimizer: of its parameters, set up by ``fabric``.
+        criterion: the mean loss of a part.
+        recipe: the settings.
+        fabric: device, precision and the other processes.
+        classes: outputs of the model.
+    """
+
+    net: ConvertedModel
+    optimizer: Optimizer
+    criterion: Criterion
+    recipe: TrainingRecipe
+    fabric: Fabric
+    classes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a batch that is computed on its own.
+
+    Attributes:
+        number: of this part among those of the batch.
+        offset: images of the batch before it.
+        images: float32 (n, C, H, W).
+        labels: int64 (n,).
+    """
+
+    number: int
+    offset: int
+    images: Tensor
+    labels: Tensor
+
+
+def update(trainee: Trainee, parts: Sequence[Part], batch: int, step: int) -> float:
+    """Move the weights once, and return the loss of the whole batch.
+
+    Each part starts from the same running statistics, and the mean of what the parts make of them, weighted by their
+    images, is kept. Gradients are summed in the order of the parts.
+
+    Args:
+        trainee: what is trained.
+        parts: those of this process.
+        batch: images of all parts of all processes.
+        step: updates before this one.
+
+    Raises:
+        NumericsError: the loss is not a number.
+    """
+    net, recipe, fabric = trainee.net, trainee.recipe, trainee.fabric
+    weights = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    statistics = running_statistics(net)
+    before = [tensor.clone() for tensor in statistics]
+    vectors: list[Tensor] = []
+    net.train()
+    for part in parts:
+        for tensor, start in zip(statistics, before, strict=True):
+            tensor.copy_(start)
+        for weight in weights:
+            weight.grad = None
+        share = len(part.labels) / batch
+        loss = _loss(trainee, part, step, step * recipe.batch_size) * share
+        fabric.backward(loss)
+        moved = [tensor * share for tensor in statistics]
+        extra = [*moved, loss.detach().reshape(1).to(torch.float32)]
+        vectors.append(flatten([*(weight.grad for weight in weights), *extra], [*weights, *extra]))
+    total = sum_of_parts(fabric, vectors)
+    *values, mean_loss = unflatten(total, [*weights, *statistics, total.new_zeros(1)])
+    result = float(mean_loss)
+    if not math.isfinite(result):
+        message = f"the loss is {result} at update {step}"
+        raise NumericsError(message, hint="lower --lr, add --warmup-epochs or --clip-grad")
+    for weight, gradient in zip(weights, values[: len(weights)], strict=True):
+        weight.grad = gradient
+    if len(parts) * fabric.world_size > 1:
+        for tensor, mean in zip(statistics, values[len(weights) :], strict=True):
+            tensor.copy_(mean)
+    if recipe.clip_grad:
+        fabric.clip_gradients(net, trainee.optimizer, max_norm=recipe.clip_grad, error_if_nonfinite=False)
+    trainee.optimizer.step()
+    with torch.no_grad():
+        for bound in bounds_of(net):
+            bound.clamp_(min=LEAST_ALPHA)
+    return result
+
+
+def running_statistics(net: ConvertedModel) -> list[Tensor]:
+    """Return the running mean and variance of every batch norm that keeps them up to date."""
+    graph_module = net.graph_module
+    modules: dict[str, nn.Module] = dict(graph_module.named_modules())
+    found: dict[str, Tensor] = {}
+    for node in graph_module.graph.nodes:
+        norm = modules.get(str(node.target)) if node.op == "call_module" else None
+        if isinstance(norm, TrainableNorm) and not norm.frozen:
+            found |= {str(held.target): graph_module.get_buffer(str(held.target)) for held in _read(node)}
+    return list(found.values())
+
+
+def checked_scores(scores: Any, labels: Tensor) -> Tensor:
+    """Return class scores (batch, classes).
+
+    Raises:
+        InputError: the model returns something else.
+        DataError: an image has a label that is no class of the model.
+    """
+    if not isinstance(scores, Tensor) or scores.ndim != 2:
+        message = "the model does not return one row of class scores for each image, so it cannot be trained here"
+        raise InputError(message)
+    if int(labels.min()) < 0 or int(labels.max()) >= scores.shape[1]:
+        message = f"the data has the label {int(labels.max())}; the model tells {scores.shape[1]} classes apart"
+        raise DataError(message, hint="give --num-classes")
+    return scores
+
+
+def _read(node: Node) -> list[Node]:
+    return [held for held in node.args[3:5] if isinstance(held, Node)]
+
+
+def _loss(trainee: Trainee, part: Part, step: int, first_sample: int) -> Tensor:
+    net, recipe, fabric = trainee.net, trainee.recipe, trainee.fabric
+    seed = draw_seed(recipe.seed, step, part.number, 4)
+    torch.manual_seed(seed)
+    net.reseed(recipe.seed, first_sample=first_sample + part.offset)
+    images, labels = part.images.to(fabric.device), part.labels.to(fabric.device)
+    images, targets = mix(images, labels, trainee.classes, recipe, seed)
+    with fabric.autocast():
+        scores = checked_scores(net(images), labels)
+    loss = trainee.criterion(scores.to(torch.float32), targets)
+    for bound in bounds_of(net):
+        loss = loss + recipe.pact_decay * bound**2
+    return loss

@@ -1,0 +1,52 @@
+"""Accuracy for each encoding of the activations along one field of the chip, with the paper's curve beside."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+
+from benchmarks.reproduce.paper import ENCODINGS, NETWORKS, Curve
+from benchmarks.reproduce.setup import Setup, markdown, percent
+
+
+def add_curve_options(options: argparse.ArgumentParser, points: Sequence[float], unit: type) -> None:
+    """Add which points and encodings to run, and which of the paper's networks to show."""
+    options.add_argument("--points", type=unit, nargs="+", default=list(points))
+    options.add_argument("--encodings", type=int, nargs="+", default=list(ENCODINGS), help="bits a read applies")
+    options.add_argument("--beside", choices=NETWORKS, default="R18-C10", help="the paper's network to show")
+
+
+def curves(
+    options: argparse.Namespace,
+    title: str,
+    axis: str,
+    grid: Sequence[float],
+    paper: Mapping[tuple[str, int], Curve],
+    overrides: Callable[[float], tuple[str, ...]],
+) -> str:
+    """Return the table of a figure.
+
+    Args:
+        options: the common ones and those of ``add_curve_options``.
+        title: of the figure.
+        axis: head of the first column.
+        grid: the paper's points.
+        paper: its curves, by network and encoding.
+        overrides: changes of the chip at a point.
+    """
+    setup = Setup(options)
+    rows = []
+    for point in options.points:
+        row = [f"{point:g}"]
+        for encoding in options.encodings:
+            own = setup.top1(*overrides(point), f"defaults.input_encoding={encoding}")
+            curve = paper.get((options.beside, encoding))
+            known = curve is not None and point in grid
+            beside = percent(curve[list(grid).index(point)]) if known and curve is not None else ""
+            row += [percent(own), beside]
+        rows.append(row)
+    head = [axis]
+    for encoding in options.encodings:
+        words = "bit-serial" if encoding == 1 else f"{encoding} bits a read"
+        head += [f"{setup.network}, {words}", f"paper {options.beside}, {words}"]
+    return setup.heading(title) + "\n" + markdown(head, rows)

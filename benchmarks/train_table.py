@@ -1,0 +1,242 @@
+"""What training on the hardware's terms gains, on the digits: `OMP_NUM_THREADS=1 python -m benchmarks.train_table`.
+
+Float, post-training quantisation, quantisation-aware and noise-aware training of one small ResNet, compared in pairs
+over 5-fold cross-validation x 3 seeds. `--results FILE` keeps every finished cell, so that a stopped run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean, variance
+
+import torch
+from lightning_fabric import Fabric
+from timm.optim import create_optimizer_v2
+from timm.scheduler import create_scheduler_v2
+from torch import Tensor
+
+from asim_fx.converted import ConvertedModel
+from asim_fx.digits import MEAN, PIXEL_MAX, STD, load_digits
+from asim_fx.digits.models import DigitsResNet
+from asim_fx.nn import Fidelity
+from asim_fx.simulation.metrics import student_t95
+from asim_fx.spec import HardwareSpec, load_spec
+from asim_fx.training.form import trainable_form
+from asim_fx.training.noise import measure_trim_noise
+from asim_fx.training.objective import criterion_for
+from asim_fx.training.order import epoch_batches
+from asim_fx.training.recipe import Mode, TrainingRecipe
+from asim_fx.training.step import Part, Trainee, update
+from benchmarks.machine import machine
+
+FOLDS = 5
+WIDTHS = (16, 32)
+BITS = (8, 6, 4, 3)
+QAT_BITS = (4, 3)
+NOISE_PERCENT = 0.2
+FORWARD: Mapping[Mode, Fidelity] = {"float": "float", "qat": "proxy", "nat": "proxy", "hardware": "hardware"}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Epochs of a table."""
+
+    float_epochs: int = 12
+    tuning_epochs: int = 5
+    folds: int = FOLDS
+    seeds: int = 3
+
+
+QUICK = Budget(float_epochs=3, tuning_epochs=1, folds=2, seeds=1)
+
+
+@dataclass(frozen=True)
+class Data:
+    """One split of the digits."""
+
+    images: Tensor
+    labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+
+
+def all_digits() -> tuple[Tensor, Tensor]:
+    parts = [load_digits("train"), load_digits("test")]
+    images = torch.cat([torch.from_numpy(part.images) for part in parts]).float()[:, None] / PIXEL_MAX
+    return (images - MEAN) / STD, torch.cat([torch.from_numpy(part.labels) for part in parts]).long()
+
+
+def fold_of(images: Tensor, labels: Tensor, fold: int, folds: int = FOLDS) -> Data:
+    """Return a fold; every class is spread evenly over them."""
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+    order = order[torch.argsort(labels[order], stable=True)]
+    test = order[torch.arange(len(order)) % folds == fold]
+    train = order[torch.arange(len(order)) % folds != fold]
+    return Data(images[train], labels[train], images[test], labels[test])
+
+
+def spec_of(bits: int, noise: float = 0.0) -> HardwareSpec:
+    return load_spec(
+        "generic-255x8b",
+        (
+            f"defaults.weight_bits={bits}",
+            f"defaults.input_bits={bits}",
+            f"macros.m.noise.random_percent_fs={noise}",
+            "macros.m.noise.nonlinear_percent_fs=0",
+        ),
+    )
+
+
+def fit(net: ConvertedModel, data: Data, recipe: TrainingRecipe, fabric: Fabric, classes: int) -> None:
+    """Train a net in place; images are not augmented."""
+    batches = epoch_batches(len(data.labels), recipe.batch_size, recipe.seed, 0)
+    optimizer = create_optimizer_v2(net.body, opt=recipe.opt, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    scheduler, _ = create_scheduler_v2(
+        optimizer, sched="cosine", num_epochs=recipe.epochs, step_on_epochs=False, updates_per_epoch=len(batches)
+    )
+    net.set_fidelity(FORWARD[recipe.mode])
+    trainee = Trainee(net, optimizer, criterion_for(recipe), recipe, fabric, classes)
+    for epoch in range(recipe.epochs):
+        for number, chosen in enumerate(epoch_batches(len(data.labels), recipe.batch_size, recipe.seed, epoch)):
+            step = epoch * len(batches) + number
+            scheduler.step_update(step)
+            update(trainee, [Part(0, 0, data.images[chosen], data.labels[chosen])], len(chosen), step)
+
+
+@torch.no_grad()
+def accuracy(net: ConvertedModel, data: Data, fidelity: Fidelity, seed: int) -> float:
+    """Return top-1 in percent, by batches of 64."""
+    net.eval()
+    net.set_fidelity(fidelity)
+    right = 0
+    for number, images in enumerate(data.test_images.split(64)):
+        net.reseed(1000 + seed, first_sample=64 * number)
+        right += int((net(images).argmax(1) == data.test_labels[64 * number : 64 * number + 64]).sum())
+    return 100 * right / len(data.test_labels)
+
+
+def run_cell(
+    nets: Mapping[str, ConvertedModel], data: Data, seed: int, budget: Budget, fabric: Fabric
+) -> dict[str, float]:
+    """Return the accuracy of every variant, all from one float model."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = DigitsResNet(widths=WIDTHS).state_dict()
+    base = TrainingRecipe(mode="float", epochs=budget.float_epochs, lr=4e-3, parts=1, seed=seed)
+    plain = nets["8"]
+    plain.body.load_state_dict(fresh)
+    fit(plain, data, base, fabric, 10)
+    trained = {name: tensor.clone() for name, tensor in plain.body.state_dict().items()}
+    found = {"float": accuracy(plain, data, "float", seed)}
+
+    def start(name: str) -> ConvertedModel:
+        nets[name].body.load_state_dict(trained)
+        return nets[name]
+
+    for bits in BITS:
+        found[f"ptq{bits}"] = accuracy(start(str(bits)), data, "integer", seed)
+    found["plain noisy"] = accuracy(start("noisy"), data, "hardware", seed)
+    tuning = replace(base, epochs=budget.tuning_epochs, lr=1e-3)
+    for bits in QAT_BITS:
+        net = start(str(bits))
+        fit(net, data, replace(tuning, mode="qat"), fabric, 10)
+        found[f"qat{bits}"] = accuracy(net, data, "integer", seed)
+    modes: Sequence[Mode] = ("qat", "nat", "hardware")
+    for mode in modes:
+        net = start("noisy")
+        measured = measure_trim_noise(net, data.images[:64]) if mode == "nat" else {}
+        for name, site in net.sites().items():
+            site.trim_noise = measured.get(name, 0.0)
+        fit(net, data, replace(tuning, mode=mode), fabric, 10)
+        found[f"{mode} noisy"] = accuracy(net, data, "hardware", seed)
+    return found
+
+
+def interval(differences: Sequence[float], folds: int) -> tuple[float, float, float]:
+    """Return mean and 95 % interval of paired differences over folds x seeds.
+
+    Cells share images, so the variance of the mean is that of Nadeau and Bengio (Machine Learning 52, 2003): (1/n +
+    test/train images) times the sample variance; Student t with n - 1 degrees of freedom.
+    """
+    count = len(differences)
+    spread = math.sqrt((1 / count + 1 / (folds - 1)) * variance(differences)) if count > 1 else math.inf
+    half = student_t95(count - 1) * spread if count > 1 else math.inf
+    mean = fmean(differences)
+    return mean, mean - half, mean + half
+
+
+WORDS = {
+    "float": "float",
+    **{f"ptq{bits}": f"{bits} bits, after training" for bits in BITS},
+    **{f"qat{bits}": f"{bits} bits, QAT" for bits in QAT_BITS},
+    "plain noisy": "8 bits, noisy reads, plain model",
+    "qat noisy": "8 bits, noisy reads, QAT (control)",
+    "nat noisy": "8 bits, noisy reads, NAT",
+    "hardware noisy": "8 bits, noisy reads, through the hardware",
+}
+
+
+def table(cells: Sequence[Mapping[str, float]], folds: int, noise: float) -> str:
+    lines = ["| model | top-1 in % | less than float, 95 % interval |", "|---|---|---|"]
+    for name, words in WORDS.items():
+        mean, low, high = interval([cell[name] - cell["float"] for cell in cells], folds)
+        against = "" if name == "float" else f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
+        lines.append(f"| {words} | {fmean(cell[name] for cell in cells):.2f} | {against} |")
+    lines.append("")
+    for better, worse in (("qat4", "ptq4"), ("qat3", "ptq3"), ("nat noisy", "plain noisy"),
+                          ("nat noisy", "qat noisy"), ("hardware noisy", "nat noisy")):  # fmt: skip
+        mean, low, high = interval([cell[better] - cell[worse] for cell in cells], folds)
+        lines.append(f"- {WORDS[better]} over {WORDS[worse]}: {mean:+.2f} points ({low:+.2f} to {high:+.2f})")
+    for name in ("nat noisy", "hardware noisy"):
+        halves = [cell[name] - (cell["float"] + cell["plain noisy"]) / 2 for cell in cells]
+        mean, low, high = interval(halves, folds)
+        lost = fmean(cell["float"] - cell["plain noisy"] for cell in cells)
+        share = fmean(cell[name] - cell["plain noisy"] for cell in cells) / lost if lost else math.nan
+        verdict = "more than half" if low > 0 else "not shown to be half"
+        lines.append(
+            f"- {WORDS[name]} recovers {share:.0%} of what noise costs; beyond half by {mean:+.2f} points "
+            f"({low:+.2f} to {high:+.2f}): {verdict}"
+        )
+    return "\n".join([*lines, "", f"Random noise {noise:g} % of full scale, {len(cells)} cells."])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="2 folds, 1 seed, few epochs")
+    parser.add_argument("--noise", type=float, default=NOISE_PERCENT, help="in percent of full scale")
+    parser.add_argument("--results", type=Path, help="file of finished cells")
+    options = parser.parse_args()
+    budget = QUICK if options.quick else Budget()
+    fabric = Fabric(accelerator="cpu", devices=1)
+    model = DigitsResNet(widths=WIDTHS).eval()
+    specs = {str(bits): spec_of(bits) for bits in BITS} | {"noisy": spec_of(8, options.noise)}
+    example = (torch.randn(2, 1, 8, 8),)
+    nets = {name: trainable_form(model, spec, example, name="digits") for name, spec in specs.items()}
+    images, labels = all_digits()
+    done = {}
+    if options.results is not None and options.results.exists():
+        done = {(row["fold"], row["seed"]): row["top1"] for row in map(json.loads, options.results.open())}
+    for seed in range(budget.seeds):
+        for fold in range(budget.folds):
+            if (fold, seed) in done:
+                continue
+            started = time.perf_counter()
+            done[fold, seed] = run_cell(nets, fold_of(images, labels, fold), seed, budget, fabric)
+            record = {"fold": fold, "seed": seed, "top1": done[fold, seed]}
+            if options.results is not None:
+                with options.results.open("a") as file:
+                    file.write(json.dumps(record) + "\n")
+            print(f"{record} {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+    print(table(list(done.values()), FOLDS, options.noise))
+    print(f"\nMade by `OMP_NUM_THREADS=1 python -m benchmarks.train_table` on {machine()}.")
+
+
+if __name__ == "__main__":
+    main()

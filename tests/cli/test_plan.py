@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import run
+from tests.cli.test_bad_input import is_refused
+
+NET = ("asim:digits_vit", "generic-255x8b", "--data", "digits", "--num-samples", 12, "-b", 12, "--seeds", "0")
+FEW = ("--encodings", "1,2", "--hybrid", "0", "--votes", "0", "--probe-samples", 4)
+
+
+def test_a_plan_is_an_ordinary_spec(capsys, tmp_path: Path) -> None:
+    file = tmp_path / "planned.yaml"
+    result = run(capsys, "asim-plan", *NET, *FEW, "--budget", "conversions=0.8x", "-o", file, "--json")
+    assert result.code == 0, result.err
+    data = json.loads(result.out)
+    plan, spec = data["measured"][0], data["measured"][-1]
+    assert plan["conversions"] <= 0.8 * spec["conversions"]
+    assert sum(site["conversions"] for site in data["sites"]) == plan["conversions"]
+    assert run(capsys, "asim-spec", "check", file).code == 0
+    converted = run(capsys, "asim-convert", "asim:digits_vit", file, "--dry-run", "--report", "json")
+    assert json.loads(converted.out)["totals"]["reads"] == plan["conversions"]
+    assert "asim-plan: " in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ((), 2, ("no goal", "--floor accuracy=97.5")),
+        (("--budget", "much"), 2, ("--budget much",)),
+        (("--floor", "drop=1", "--votes", "3"), 2, ("--votes 3", "LEVELSxSAMPLES")),
+        (("--floor", "drop=1", "--hybrid", "x"), 2, ("--hybrid x",)),
+        (("--floor", "drop=1", "--set", "defaults.input_encodin=2"), 2, ("input_encoding",)),
+        (("--floor", "drop=1", "--num-samples", 1), 2, ("two images",)),
+        (("--budget", "conversions=10", *FEW), 4, ("cannot be met", "least possible is")),
+    ],
+)
+def test_bad_input(capsys, arguments: tuple[object, ...], code: int, words: tuple[str, ...]) -> None:
+    is_refused(run(capsys, "asim-plan", *NET, *arguments), code, *words)
+
+
+def test_empty_data(capsys, tmp_path: Path) -> None:
+    arguments = ("asim:digits_vit", "generic-255x8b", "--data", tmp_path, "--floor", "drop=1")
+    is_refused(run(capsys, "asim-plan", *arguments), 2, str(tmp_path.name))

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from asim_fx.errors import OutputError, UsageError
+from asim_fx.exploration.journal import cell_journal
+from tests.exploration.standins import measure
+
+HEADER = {"model": "m", "data": "d"}
+CELLS = [(("bits", str(bits)), ("reads", "1")) for bits in (5, 6, 7)]
+
+
+def write(path: Path, count: int = 3, **options: bool) -> None:
+    with cell_journal(path, HEADER, **options) as journal:
+        for settings in CELLS[:count]:
+            if journal.get(settings) is None:
+                journal.append(measure(settings))
+
+
+def test_resumed_results_are_the_same_bytes(tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole.jsonl", tmp_path / "parts.jsonl"
+    write(whole)
+    write(parts, 1)
+    write(parts, 2, resume=True)
+    write(parts, 3, resume=True)
+    assert parts.read_bytes() == whole.read_bytes()
+
+
+def test_any_cut_is_mended(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
+    write(whole)
+    data = whole.read_bytes()
+    for length in range(0, len(data), 7):
+        cut.write_bytes(data[:length])
+        write(cut, resume=True)
+        assert cut.read_bytes() == data
+
+
+def test_the_order_of_settings_does_not_matter(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl")
+    with cell_journal(tmp_path / "a.jsonl", HEADER, resume=True) as journal:
+        assert journal.get(tuple(reversed(CELLS[0]))) is not None
+        assert journal.get((("bits", "8"),)) is None
+
+
+def test_a_foreign_journal_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    write(path)
+    before = path.read_bytes()
+    with (
+        pytest.raises(UsageError, match="other data"),
+        cell_journal(path, {**HEADER, "data": "x"}, resume=True),
+    ):
+        pass
+    with pytest.raises(UsageError, match="already holds"), cell_journal(path, HEADER):
+        pass
+    assert path.read_bytes() == before
+    write(path, 1, overwrite=True)
+    assert len(path.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("line", [b"nonsense\n", b"[1]\n", b'{"settings": 5}\n'])
+def test_a_damaged_line_is_refused(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "a.jsonl"
+    write(path, 1)
+    path.write_bytes(path.read_bytes() + line)
+    with pytest.raises(UsageError, match=":3 is no result"), cell_journal(path, HEADER, resume=True):
+        pass
+
+
+def test_a_folder_in_its_place(tmp_path: Path) -> None:
+    with pytest.raises(OutputError), cell_journal(tmp_path, HEADER, overwrite=True):
+        pass
+
+
+def test_without_a_file() -> None:
+    with cell_journal(None, HEADER) as journal:
+        journal.append(measure(CELLS[0]))
+        assert journal.get(CELLS[0]) == measure(CELLS[0])

@@ -1,0 +1,121 @@
+"""Plans of a small network: settings chosen per site, confirmed by simulation, written as a spec."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from asim_fx.analysis import analyse
+from asim_fx.errors import PlanError
+from asim_fx.exploration.findings import Findings, Workbench, measure_sites
+from asim_fx.exploration.knapsack import cost_of
+from asim_fx.exploration.options import Choices, Goal, Option
+from asim_fx.exploration.planner import make_plan
+from asim_fx.exploration.sensitivity import Images, divergence, reference_option
+from asim_fx.spec import load_spec
+
+CHOICES = Choices((1, 2, 4), (0, 2), ((0, 1), (4, 3)))
+
+
+@pytest.fixture(scope="module")
+def bench(small_net: nn.Module, images: Tensor) -> Workbench:
+    """Labels are what the model itself says, so that only hardware makes mistakes; no class is likelier than others."""
+    pictures = torch.randn(48, 2, 8, 8, generator=torch.Generator().manual_seed(5))
+    small_net = copy.deepcopy(small_net)
+    with torch.no_grad():
+        small_net.head.bias -= small_net(pictures).mean(0)
+        labels = small_net(pictures).argmax(1)
+    assert len(labels.unique()) > 2
+    halves = (Images(pictures[start::2], labels[start::2], 24) for start in (0, 1))
+    quiet = ["macros.m.noise.random_percent_fs=0", "macros.m.noise.nonlinear_percent_fs=0"]  # one bit a read is exact
+    spec = load_spec("generic-255x8b", quiet)
+    return Workbench(analyse(small_net, images), spec, *halves, seeds=(0,))
+
+
+@pytest.fixture(scope="module")
+def findings(bench: Workbench) -> Findings:
+    return measure_sites(bench, CHOICES, samples=24)
+
+
+def test_what_is_measured_of_sites(bench: Workbench, findings: Findings) -> None:
+    assert "stem" not in findings.sites  # the spec keeps it digital
+    assert {"depthwise", "qkv", "head"} <= set(findings.sites)
+    assert len(findings.options) == len(CHOICES.options())
+    quiet, loud = (findings.options.index(Option(encoding, 0, 0, 1)) for encoding in (1, 4))
+    voted = findings.options.index(Option(4, 0, 4, 3))
+    for site in findings.sites:
+        assert findings.noise[quiet][site] < findings.noise[loud][site]
+        assert findings.conversions[quiet][site] > findings.conversions[loud][site] > 0
+        assert findings.conversions[voted][site] > findings.conversions[loud][site]
+        assert findings.sensitivity[site] > 0
+    converted = bench.convert(bench.spec_with(dict.fromkeys(findings.sites, findings.options[loud])))
+    assert converted.report.totals["reads"] == sum(findings.conversions[loud].values())
+
+
+def test_a_plan_for_a_floor(bench: Workbench, findings: Findings) -> None:
+    plan = make_plan(bench, findings, Goal(drop=5.0))
+    own, *others = plan.measured
+    assert own.name == "plan"
+    uniform = next((one for one in others if one.name.startswith("best uniform")), None)
+    if uniform is not None:
+        assert own.conversions <= uniform.conversions
+    assert own.chosen_on >= float(plan.goal.split()[-2]) - 1e-9
+    assert set(plan.options) == set(findings.sites)
+    assert sum(plan.damage.values()) == pytest.approx(1)
+    report = bench.convert(plan.spec).report
+    assert report.totals["reads"] == own.conversions
+    for row in report.rows:
+        if row.name in plan.options:
+            assert row.input_encoding == plan.options[row.name].input_encoding
+            assert "asim-plan" in row.why
+            assert row.name in row.why
+
+
+def test_a_plan_for_a_budget(bench: Workbench, findings: Findings) -> None:
+    base = bench.convert(bench.spec).report.totals["reads"]
+    plan = make_plan(bench, findings, Goal(share=0.5))
+    assert plan.measured[0].conversions <= 0.5 * base
+    energy = make_plan(bench, findings, Goal(cost="energy", share=0.5)).measured
+    assert energy[0].energy_j is not None
+    assert energy[-1].energy_j is not None
+    assert energy[0].energy_j <= 0.5 * energy[-1].energy_j
+
+
+def test_goals_out_of_reach_say_what_is_in_reach(bench: Workbench, findings: Findings) -> None:
+    menus = findings.menus("conversions")
+    least = cost_of(menus, tuple(min(range(len(menu)), key=lambda place: menu[place].cost) for menu in menus))
+    with pytest.raises(PlanError, match=f"least possible is {least:.6g}"):
+        make_plan(bench, findings, Goal(budget=1))
+    with pytest.raises(PlanError, match=r"best is \d+\.\d+ %"):
+        make_plan(bench, findings, Goal(floor=100.1))
+    with pytest.raises(PlanError, match="budget"):
+        make_plan(bench, findings, Goal(budget=least, drop=0.0))
+
+
+def test_nothing_to_plan(bench: Workbench) -> None:
+    digital = Workbench(
+        bench.analysed, load_spec("ideal", ["defaults.target=integer"]), bench.choosing, bench.reporting
+    )
+    with pytest.raises(PlanError, match="no site"):
+        measure_sites(digital, CHOICES)
+
+
+def test_options_that_the_hardware_cannot_have_are_left_out(bench: Workbench) -> None:
+    found = measure_sites(bench, Choices((1, 16), (0,), ((0, 1),), (8,)), samples=4)
+    assert len(found.options) + len(found.dropped) == 2
+    assert all("encoding 16" in words for words in found.dropped)
+
+
+def test_divergence() -> None:
+    scores = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    assert divergence(scores, scores) == pytest.approx(0, abs=1e-6)
+    assert divergence(scores, scores + 3) == pytest.approx(0, abs=1e-6)  # probabilities do not see it
+    assert 0 < divergence(scores, scores + 0.1 * scores.flip(1)) < divergence(scores, scores + scores.flip(1))
+
+
+def test_the_reference_is_of_medium_noise() -> None:
+    noise = [{"a": level, "b": level} for level in (5.0, 1.0, 3.0)]
+    assert reference_option(noise, ["a", "b"]) == 2
