@@ -246,7 +246,7 @@ def map_onto(analysed: AnalysedModel, spec: HardwareSpec, *, progress: Progress 
         folded=log.folded,
         uncaptured=(*found.uncaptured, *log.uncaptured),
         notes=log.notes,
-        dataflow=join_dataflows([trace_dataflow(part.graph_module.graph) for part in parts]),
+        dataflow=join_dataflows([trace_dataflow(part.graph_module.graph, part.context.batch) for part in parts]),
         verification=found.verification,
         versions=versions(),
         engine=_engine(spec, parts),

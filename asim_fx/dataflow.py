@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import networkx as nx
+from torch import Tensor
 from torch.fx import Graph, Node
+from torch.utils._pytree import tree_leaves
 
+from asim_fx.graph.symbolic import per_image, value_of
 from asim_fx.ir import annotation_of
 from asim_fx.report.dataflow import simplify
 from asim_fx.report.rows import Dataflow, DataflowNode
 
 
-def trace_dataflow(graph: Graph) -> Dataflow:
+def trace_dataflow(graph: Graph, batch: int) -> Dataflow:
     """Return sites and what lies between them as boxes and arrows.
 
     Args:
         graph: with a plan for every site; parameters and constants are left out.
+        batch: size of the batch that the graph was captured with.
     """
     drawing: nx.DiGraph[int] = nx.DiGraph()
     numbers: dict[Node, int] = {}
@@ -25,7 +30,7 @@ def trace_dataflow(graph: Graph) -> Dataflow:
         if node.op == "get_attr":
             continue
         numbers[node] = number
-        drawing.add_node(number, **_attributes(node))
+        drawing.add_node(number, **_attributes(node), elements=_elements(node, batch))
         drawing.add_edges_from((numbers[source], number) for source in node.all_input_nodes if source in numbers)
     return simplify(drawing)
 
@@ -54,6 +59,12 @@ def _attributes(node: Node) -> dict[str, object]:
     kind = {"placeholder": "input", "output": "output"}.get(node.op, "other")
     label = node.name if node.op in ("placeholder", "output") else _operation(node)
     return {"label": label, "kind": kind, "target": "", "macs": 0, "site": ""}
+
+
+def _elements(node: Node, batch: int) -> int | None:
+    """Return how many elements the results of a node have for one image; None where no tensor is known."""
+    shapes = [value.shape for value in tree_leaves(value_of(node)) if isinstance(value, Tensor)]
+    return sum(math.prod(size or 1 for size in per_image(shape, batch)) for shape in shapes) if shapes else None
 
 
 def _operation(node: Node) -> str:

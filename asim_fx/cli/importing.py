@@ -20,11 +20,6 @@ HELP = "Import what was made for the published ASiM simulator: its configuration
 app = typer.Typer(name="asim-import", help=HELP, no_args_is_help=True)
 
 
-@app.callback(help=HELP)
-def _commands() -> None:
-    """Keep `config` a command of its own, whatever others there are."""
-
-
 @app.command("config")
 def import_config_file(
     file: Annotated[
@@ -55,6 +50,56 @@ def import_config_file(
     if output is None:
         write_document(imported.text)
     _print_account(imported, stderr() if output is None else stdout())
+
+
+@app.command("checkpoint")
+def import_checkpoint_file(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Its .pkl, read without running code.", show_default=False)
+    ],
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="The same network here: asim:resnet18_cifar, torchvision:vit_b_32, resnet18 of timm ...",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="Write safetensors here.", show_default=False)
+    ],
+    num_classes: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Outputs of the classifier; by default the file's.")
+    ] = None,
+    model_kwargs: Annotated[
+        list[str] | None,
+        typer.Option(metavar="K=V", help="Argument of the model's constructor: pact=True. Repeatable."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """Turn the weights of a ResNet, VGG or ViT into those of the same network here."""
+    from asim_fx.cli.console import stages, stdout
+
+    with stages(total=1) as begin:
+        begin("importing torch")
+        from asim_fx.cli.work.importing import import_checkpoint
+
+        imported = import_checkpoint(file, model, output, num_classes, model_kwargs or ())
+    if as_json:
+        record = {
+            "file": str(output),
+            "tensors": len(imported.tensors),
+            "bounds": dict(imported.bounds),
+            "notes": list(imported.notes),
+        }
+        write_document(json.dumps(record, indent=2) + "\n")
+        return
+    console = stdout()
+    console.print(f"{output}: {len(imported.tensors)} tensors for {model}", soft_wrap=True, markup=False)
+    for name, bound in imported.bounds.items():
+        console.print(f"bound: {name} {bound:.4g}", soft_wrap=True, markup=False)
+    for note in imported.notes:
+        console.print(f"note: {note}", soft_wrap=True, markup=False)
 
 
 def _print_account(imported: ImportedConfig, console: Console) -> None:

@@ -12,6 +12,8 @@ from asim_fx.ir import BitPlan, SitePlan
 from asim_fx.spec.base import known
 from asim_fx.spec.schema import Macro, SiteSettings
 
+WRITES_STATED = "writes as the spec says"
+
 
 def read_ns(settings: SiteSettings) -> Figure:
     """Return the time of one read of all converters of a macro, in ns: as the spec says, as measured, or modelled."""
@@ -35,28 +37,36 @@ def latency_s(plan: SitePlan) -> Figure:
     Row tiles, column tiles and groups have arrays of their own and work at once; digital cycles keep up with the
     reads. A stored operand that is an activation is written first, row by row, into all arrays at once.
     """
-    settings = plan.settings
-    one_read = read_ns(settings)
-    if plan.bits is None or plan.tiles is None:
+    streaming = vector_s(plan).times(plan.site.vectors)
+    if plan.site.static_weight or plan.tiles is None or streaming.value is None:
+        return streaming
+    writing = rows_write_s(plan.settings, min(plan.site.k, plan.tiles.rows))
+    return Figure(streaming.value + (writing.value or 0.0), _both_models(streaming, writing), streaming.band)
+
+
+def vector_s(plan: SitePlan) -> Figure:
+    """Return the time that one vector of an analog site takes on arrays that hold all of it, in s."""
+    if plan.bits is None:
         return unknown("not analog")
-    reads = plan.site.vectors * read_steps(plan.bits, rows_per_converter(plan))
-    if plan.site.static_weight:
-        return one_read.times(1e-9 * reads)
-    writes = min(plan.site.k, plan.tiles.rows)
+    return read_ns(plan.settings).times(1e-9 * read_steps(plan.bits, rows_per_converter(plan)))
+
+
+def rows_write_s(settings: SiteSettings, rows: int) -> Figure:
+    """Return the time of writing rows of a macro, one after another, in s: as the spec says, or a read's time each."""
     row_write = known(settings.macro.cost.row_write_ns)
-    if row_write is None:  # one row is written in the time of one read
-        return one_read.times(1e-9 * (reads + writes))
-    whole = one_read.times(1e-9 * reads)
-    return (
-        whole
-        if whole.value is None
-        else Figure(whole.value + 1e-9 * row_write * writes, f"{whole.model}, writes as the spec says", whole.band)
-    )
+    if row_write is None:
+        return read_ns(settings).times(1e-9 * rows)
+    return Figure(1e-9 * row_write * rows, WRITES_STATED, MEASURED)
+
+
+def _both_models(reads: Figure, writes: Figure) -> str:
+    return f"{reads.model}, {WRITES_STATED}" if writes.model == WRITES_STATED else reads.model
 
 
 def columns_per_converter(macro: Macro) -> int:
     """Return how many columns share one converter: two at least, where it takes their difference."""
-    return max(macro.cost.columns_per_adc, 2 if macro.layout.subtracts else 1)
+    stated = macro.cost.columns_per_adc
+    return max(macro.adc.columns_per_adc if stated == "adc" else stated, 2 if macro.layout.subtracts else 1)
 
 
 def rows_per_converter(plan: SitePlan) -> int:

@@ -15,6 +15,8 @@ from typing import Any, Protocol, cast
 
 from torch import Tensor
 
+from asim_fx.data.csv_labels import CLASSES as CSV_CLASSES
+from asim_fx.data.csv_labels import labelled_part, read_labels
 from asim_fx.errors import DataError
 from asim_fx.models.library import first_line, import_library
 
@@ -51,7 +53,7 @@ class ImageList(Protocol):
 
 @dataclass(frozen=True)
 class FolderImages:
-    """Images of a folder with one sub-folder for each class, in natural order of their names, as timm reads it."""
+    """Images of a folder with one sub-folder for each class, in natural order of their names, or with a CSV file."""
 
     root: Path
     files: tuple[Path, ...]
@@ -148,14 +150,18 @@ def open_folder(source: str, split: str, transform: Transform, mode: str) -> Fol
     """Open a folder of images.
 
     Args:
-        source: the folder; where it has a sub-folder for the split, that one is read.
+        source: the folder; where it has a sub-folder for the split, that one is read. ``asim_fx.data.csv_labels`` says
+            how classes may stand in a CSV file instead.
         split: ``validation``, ``test``, ``train``, or the name of a sub-folder.
         transform: makes a tensor of a PIL image.
         mode: PIL's name of the colours, ``RGB`` or ``L``.
 
     Raises:
-        DataError: there is no such folder, or no images in class folders in it.
+        DataError: there is no such folder, no images in class folders in it, or a class in a CSV file cannot be read.
     """
+    by_csv = labelled_part(Path(source), split)
+    if by_csv is not None:
+        return FolderImages(by_csv[0], *read_labels(*by_csv), CSV_CLASSES, transform, mode)
     root = _split_folder(Path(source), split)
     import_library("timm")
     from timm.data.readers.reader_image_folder import find_images_and_targets

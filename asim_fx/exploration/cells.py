@@ -31,7 +31,7 @@ class CellResult:
         images: that were seen.
         conversions: ADC conversions.
         energy_j: energy; None where the spec does not say enough.
-        latency_s: time, the sites one after another; None where unknown.
+        latency_s: of one image, as the schedule has it; None where unknown.
         error: why this combination cannot be run, or the empty string; then all else is None.
     """
 

@@ -132,3 +132,11 @@ class Schedule:
     def macros_used(self) -> int:
         """Macros of all kinds that ever hold something."""
         return sum(pool.used for pool in self.pools)
+
+
+def slots_by_row(schedule: Schedule) -> dict[str, list[Slot]]:
+    """Return the slots of each row of the report, by its name, in the order of the calls."""
+    found: dict[str, list[Slot]] = {}
+    for slot in schedule.slots:
+        found.setdefault(slot.row, []).append(slot)
+    return found

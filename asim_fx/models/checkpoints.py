@@ -13,7 +13,7 @@ from asim_fx.errors import CheckpointError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_WRAPPERS = ("state_dict", "model", "state_dict_ema", "model_ema")
+_WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
 """Where training scripts keep the weights. Plain ones win over their moving average, as in timm."""
 _PREFIXES = ("module.", "_orig_mod.")
 """What DataParallel and torch.compile put before every key."""
@@ -89,8 +89,7 @@ def _read_torch(path: Path) -> Any:
         msg = f"{path} is damaged or not a checkpoint: it is neither a torch file nor safetensors"
         raise CheckpointError(msg)
     try:
-        # timm's train.py keeps its arguments in a Namespace, which holds attributes and runs nothing.
-        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+        with torch.serialization.safe_globals(_plain_values()), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the pickle protocol: what matters is raised
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -103,6 +102,19 @@ def _read_torch(path: Path) -> Any:
     except Exception as error:  # torch.load lets errors of zipfile, struct and its own C++ reader through
         msg = f"{path} is damaged or not a checkpoint: {_first_line(error)}"
         raise CheckpointError(msg) from error
+
+
+def _plain_values() -> list[Any]:
+    """Return what training scripts keep beside the weights: it holds values and runs nothing.
+
+    timm's train.py keeps its arguments in a Namespace; others, ASiM's among them, an accuracy as a number of numpy's.
+    """
+    import numpy as np
+
+    scalar = np.float64(0).__reduce__()[0]
+    names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+    dtypes = [np.dtype, *(type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64))]
+    return [argparse.Namespace, *((scalar, name) for name in names), *dtypes]
 
 
 def _may_be_torch(path: Path) -> bool:

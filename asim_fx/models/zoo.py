@@ -9,13 +9,13 @@ from typing import Any
 
 from asim_fx.errors import ModelError
 from asim_fx.models.checkpoints import load_checkpoint
-from asim_fx.models.cifar import CIFAR_MODELS, build_cifar
 from asim_fx.models.library import IMAGENET_CONFIG, ImageSize, LibraryModel, ModelRequest, construct, import_library
+from asim_fx.models.paper import PAPER_MODELS, build_paper
 
 DIGITS_MODELS = ("digits_resnet", "digits_vit")
 """What ships inside, with its weights."""
 
-ASIM_MODELS = (*DIGITS_MODELS, *CIFAR_MODELS)
+ASIM_MODELS = (*DIGITS_MODELS, *PAPER_MODELS)
 """What ships inside."""
 
 _FRAMES = 16
@@ -85,8 +85,8 @@ def build_asim(request: ModelRequest) -> LibraryModel:
     """
     if request.name not in ASIM_MODELS:
         raise unknown_model(request.name, "asim")
-    if request.name in CIFAR_MODELS:
-        return build_cifar(request)
+    if request.name in PAPER_MODELS:
+        return build_paper(request)
     import_library("timm")
     from asim_fx.digits import CLASSES, data_config, models
 

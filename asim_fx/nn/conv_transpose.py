@@ -11,6 +11,7 @@ from asim_fx.ir import ConvGeometry
 from asim_fx.nn.module import CimModule
 from asim_fx.ops import library as _library  # noqa: F401 (registers torch.ops.asim)
 from asim_fx.ops.config import OpConfig
+from asim_fx.ops.conv_transpose import inputs_first, outputs_first
 
 _FLOAT_CONVS = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 
@@ -51,7 +52,7 @@ class CimConvTranspose(CimModule):
             convolve = _FLOAT_CONVS[len(stride)]
             return convolve(x, weight, bias, stride, padding, self.output_padding, self.groups, dilation)
         if self.as_proxy:
-            streamed, stored = self._rounded(x, "input", self._scale(clip)), self._rounded(weight, "weight")
+            streamed, stored = self._rounded(x, "input", self._scale(clip)), self._rounded_weight(weight)
             convolve = _FLOAT_CONVS[len(stride)]
             y = convolve(streamed, stored, None, stride, padding, self.output_padding, self.groups, dilation)
             y = self._trimmed(y, rng)
@@ -69,6 +70,11 @@ class CimConvTranspose(CimModule):
             self.groups,
         )
         return result if bias is None else result + bias.view(-1, *[1] * len(stride))
+
+    def _rounded_weight(self, weight: Tensor) -> Tensor:
+        if self.config.weight.scale != "channel":
+            return self._rounded(weight, "weight")
+        return inputs_first(self._rounded(outputs_first(weight, self.groups), "weight"), self.groups)
 
     def extra_repr(self) -> str:
         """Return the configuration in one line."""

@@ -10,6 +10,7 @@ from asim_fx.ir import ConvGeometry, SitePlan, Target
 from asim_fx.passlog import FoldedOp, UncapturedOp
 from asim_fx.report.cost import cost_fields, cost_notes, cost_totals
 from asim_fx.report.rows import Dataflow, MappingReport, ReportRow, UnmappedRow
+from asim_fx.report.schedule import schedule_of, schedule_totals
 from asim_fx.spec.schema import HardwareSpec, SiteSettings
 
 NO_REASON = "unknown: the passes left no reason"
@@ -47,19 +48,22 @@ def build_report(
         versions: package -> version.
         engine: what computes the simulation, and why.
     """
-    rows = tuple(_row(calls) for calls in _alike(plans))
+    calls_of_rows = _alike(plans)
+    rows = tuple(_row(calls) for calls in calls_of_rows)
     totals = _totals(rows, folded, uncaptured, parameters)
+    schedule = schedule_of(calls_of_rows, plans, spec, dataflow or Dataflow(), totals["energy_j"])
     return MappingReport(
         model=model,
         spec=spec.name,
         rows=rows,
-        totals=totals,
+        totals=totals | schedule_totals(schedule),
         unmapped=_unmapped(rows, folded, uncaptured, totals["macs"]),
         notes=(*notes, *_stand_ins(spec)),
         dataflow=dataflow or Dataflow(),
         verification=verification,
         versions=dict(versions or {}),
         engine=engine,
+        schedule=schedule,
     )
 
 

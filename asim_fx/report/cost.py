@@ -57,7 +57,7 @@ def cost_notes(calls: Sequence[SitePlan]) -> list[str]:
 
 
 def cost_totals(rows: Iterable[ReportRow]) -> dict[str, float | int | None]:
-    """Return the cost of all rows that are on the chip: analog and integer ones."""
+    """Return the cost of all rows that are on the chip: analog and integer ones. Times are the schedule's."""
     on_chip = [row for row in rows if row.target != Target.FLOAT.value]
     analog = [row for row in on_chip if row.target == Target.ANALOG.value]
     energy = _sum(row.energy_j for row in on_chip)
@@ -70,12 +70,8 @@ def cost_totals(rows: Iterable[ReportRow]) -> dict[str, float | int | None]:
         "energy_low_j": _sum(row.energy_low_j for row in on_chip),
         "energy_high_j": _sum(row.energy_high_j for row in on_chip),
         **parts,
-        "tops_per_w": _efficiency(sum(row.macs for row in on_chip), energy),
         "sites_without_energy": sum(row.energy_j is None for row in rows),
         "setup_energy_j": _sum(row.setup_energy_j for row in analog if "setup" in row.cost_models),
-        "latency_s": _sum(row.latency_s for row in analog),
-        "latency_low_s": _sum(row.latency_low_s for row in analog),
-        "latency_high_s": _sum(row.latency_high_s for row in analog),
         "arrays": sum(row.arrays or 0 for row in analog),
         "area_mm2": _sum(row.area_mm2 for row in analog),
         "adc_area_mm2": _sum(row.adc_area_mm2 for row in analog),

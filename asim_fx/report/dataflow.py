@@ -31,7 +31,13 @@ class _Run:
 
     members: list[Hashable] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+    sizes: list[int | None] = field(default_factory=list)
     joins: bool = False
+
+    def elements(self) -> int | None:
+        """Return the elements of the result: those of the last operation that does more than rearrange values."""
+        telling = [size for label, size in zip(self.labels, self.sizes, strict=True) if label not in _QUIET]
+        return (telling or self.sizes)[-1]
 
 
 def simplify(graph: Graph) -> Dataflow:
@@ -46,7 +52,7 @@ def simplify(graph: Graph) -> Dataflow:
     Args:
         graph: acyclic, edges in the direction of the data. Node attributes: ``label`` (site name or
             operation), ``kind`` (kind of the site, ``input``, ``output``, or ``other``), and, for a site,
-            ``target``, ``macs`` and ``site`` (the name of its report row).
+            ``target``, ``macs`` and ``site`` (the name of its report row). ``elements``: of the result for one image.
 
     Returns:
         nodes in a topological order that keeps the order of ``graph`` where it can.
@@ -66,6 +72,7 @@ def simplify(graph: Graph) -> Dataflow:
             runs[node] = home = _Run(joins=len(sources) > 1)
         home.members.append(node)
         home.labels.append(label)
+        home.sizes.append(kept.nodes[node].get("elements"))
         first[node] = home.members[0]
     contracted = _contract(kept, first)
     for head, run in runs.items():
@@ -140,6 +147,7 @@ def _values(graph: Graph, runs: dict[Hashable, _Run], order: dict[Hashable, int]
                 target=str(data.get("target", "")),
                 macs=int(data.get("macs", 0)),
                 site=str(data.get("site", "")),
+                elements=graph.nodes[node].get("elements") if node not in runs else runs[node].elements(),
             )
         )
     return Dataflow(tuple(nodes), tuple(sorted((ids[u], ids[v]) for u, v in graph.edges)))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from asim_fx.report.rows import MappingReport, ReportRow
+from asim_fx.report.rows import ReportRow
 from asim_fx.report.saved import SavedReport
 
 _DECISIONS = (
@@ -18,10 +18,6 @@ _DECISIONS = (
 _FIGURES = (
     "reads", "utilisation", "energy_j", "energy_low_j", "energy_high_j", "setup_energy_j", "latency_s", "arrays",
     "area_mm2", "adc_area_mm2",
-)  # fmt: skip
-_SCHEDULED = (
-    "latency_s", "interval_s", "images_per_s", "energy_j_per_image", "tops_per_w", "reloads", "activation_loads",
-    "macros_used", "mean_utilisation", "pipelined_utilisation", "buffer_bytes",
 )  # fmt: skip
 
 
@@ -72,7 +68,7 @@ class Difference:
         b: the second one.
         spec: fields of the spec that differ; where one of the two has no spec, settings of the sites.
         spec_known: whether ``spec`` compares the specs themselves.
-        totals: every total, equal ones too; those of the schedule begin with ``schedule.``.
+        totals: every total, equal ones too.
         sites: those that differ, in the order of the first mapping.
         same_sites: how many do not differ.
         only_a: names of the sites that only the first has.
@@ -116,19 +112,12 @@ def compare(a: SavedReport, b: SavedReport) -> Difference:
         b=b,
         spec=_spec_changes(a.spec, b.spec) if a.spec is not None and b.spec is not None else _settings(pairs),
         spec_known=a.spec is not None and b.spec is not None,
-        totals=_side_by_side(_totals(a.report), _totals(b.report)),
+        totals=_side_by_side(a.report.totals, b.report.totals),
         sites=changed,
         same_sites=len(shared) - len(changed),
         only_a=tuple(name for name in before if name not in after),
         only_b=tuple(name for name in after if name not in before),
     )
-
-
-def _totals(report: MappingReport) -> dict[str, Any]:
-    """Return the totals, with what the schedule adds where there is one."""
-    made = report.schedule
-    scheduled = {f"schedule.{name}": getattr(made, name) for name in _SCHEDULED} if made.slots else {}
-    return {**report.totals, **scheduled}
 
 
 def _values(row: ReportRow, names: Iterable[str]) -> dict[str, Any]:

@@ -25,16 +25,15 @@ _SHOWN_TOTALS = {
     "cells_analog": "analog cells",
     "energy_j": "energy for one image",
     "tops_per_w": "TOPS/W",
-    "latency_s": "latency on arrays",
+    "latency_s": "latency on macros",
     "arrays": "arrays",
     "area_mm2": "area",
     "setup_energy_j": "writing weights, once",
-    "schedule.latency_s": "latency as scheduled",
-    "schedule.images_per_s": "images per second",
-    "schedule.macros_used": "macros used",
-    "schedule.reloads": "macros reloaded an image",
-    "schedule.energy_j_per_image": "energy with reloading",
-    "schedule.pipelined_utilisation": "macros at work",
+    "images_per_s": "images per second",
+    "macros_used": "macros used",
+    "reloads": "macros reloaded an image",
+    "energy_reload_j": "energy of reloading",
+    "pipelined_utilisation": "macros at work",
 }
 _TITLES = {
     "k": "K",
@@ -123,7 +122,7 @@ def figure(name: str, value: Any) -> str:
     """Return a figure of a report by the name of its field."""
     if value is None:
         return UNKNOWN
-    if name.endswith(("_j", "_j_per_image")):
+    if name.endswith("_j"):
         return quantity(value, "J")
     if name.endswith("_s") and not name.endswith("_per_s"):
         return quantity(value, "s")

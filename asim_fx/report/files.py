@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from asim_fx.errors import UsageError
+from asim_fx.mapping.schedule import Slot, slots_by_row
 from asim_fx.report.cost import PARTS, cost_lines
 from asim_fx.report.html import to_html
 from asim_fx.report.rows import MappingReport, ReportRow
+from asim_fx.report.schedule_lines import schedule_lines
 from asim_fx.report.serial import from_json, to_json
 from asim_fx.report.words import bit_plan, bits, count, footer, quantity, shape, share, tiles
 
@@ -27,6 +29,7 @@ CSV_COLUMNS = (
     "energy_accumulation_j", "energy_digital_j", "energy_loading_j", "tops_per_w", "setup_energy_j", "latency_s",
     "latency_low_s", "latency_high_s", "arrays", "area_mm2", "adc_area_mm2", "cost_models", "columns_per_output",
     "static_scale", "clipped", "stored_scale", "stored_clipped", "window_low_mac", "window_high_mac", "window_clipped",
+    "macros", "copies", "passes", "round", "start_s", "end_s",
 )
 # fmt: on
 """Columns of the CSV form; later versions only add at the end."""
@@ -62,12 +65,14 @@ def to_csv(report: MappingReport) -> str:
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(CSV_COLUMNS)
-    writer.writerows(_csv_row(row) for row in report.rows)
+    slots = slots_by_row(report.schedule)
+    writer.writerows(_csv_row(row, slots.get(row.name, ())) for row in report.rows)
     return out.getvalue()
 
 
-def _csv_row(row: ReportRow) -> list[object]:
+def _csv_row(row: ReportRow, slots: Sequence[Slot]) -> list[object]:
     special = {
+        **(_slot_cells(slots) if slots else dict.fromkeys(_SLOT_COLUMNS)),
         "input_shape": shape(row.input_shape),
         "weight_shape": shape(row.weight_shape),
         "output_shape": shape(row.output_shape),
@@ -77,6 +82,16 @@ def _csv_row(row: ReportRow) -> list[object]:
         **{f"energy_{part}_j": row.energy_parts_j.get(part) for part in PARTS},
     }
     return [special[name] if name in special else getattr(row, name) for name in CSV_COLUMNS]
+
+
+_SLOT_COLUMNS = ("macros", "copies", "passes", "round", "start_s", "end_s")
+
+
+def _slot_cells(slots: Sequence[Slot]) -> dict[str, object]:
+    """Return when the calls of a row work, from the start of the first to the end of the last."""
+    first, last = slots[0], slots[-1]
+    held = {name: getattr(first, name) for name in _SLOT_COLUMNS}
+    return {**held, "end_s": last.end_s}
 
 
 def to_markdown(report: MappingReport) -> str:
@@ -104,6 +119,10 @@ def to_markdown(report: MappingReport) -> str:
             "## Cost of one image",
             markdown_table(("", "model, and where measurements lay", "share", ""), figures, numeric=2),
         ]
+    if scheduled := schedule_lines(report):
+        on_chip = [(line.title, line.because, line.figure) for line in scheduled]
+        parts += ["## Schedule on the chip", markdown_table(("", "from", ""), on_chip, numeric=1)]
+        parts.append("\n".join(f"- {plain(note)}" for note in report.schedule.notes))
     if report.unmapped:
         lines = [(u.name, u.kind, u.reason, count(u.macs), share(u.share)) for u in report.unmapped]
         parts += [

@@ -179,6 +179,7 @@ class DataflowNode:
         target: analog, integer, float, or the empty string.
         macs: for one image.
         site: name of the report row, or the empty string.
+        elements: of its result, for one image; None where not known.
     """
 
     id: int
@@ -187,6 +188,7 @@ class DataflowNode:
     target: str = ""
     macs: int = 0
     site: str = ""
+    elements: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +213,12 @@ class MappingReport:
             sites_analog, sites_integer, sites_float (rows of this report); reads (ADC conversions);
             cells_analog, cells_voted, cells_digital (sums over the bit plans of the analog rows); parameters
             (of the model). Cost: energy_j, energy_low_j, energy_high_j and energy_PART_j are sums over the analog and
-            the integer rows, latency_s (with low and high), arrays, area_mm2, adc_area_mm2 and setup_energy_j over
-            the analog rows, one after another; None where a row is unknown. tops_per_w = 2 x MACs of these rows /
-            energy_j; sites_without_energy are the rows that energy_j lacks or does not know.
+            the integer rows, arrays, area_mm2, adc_area_mm2 and setup_energy_j over the analog rows; None where a row
+            is unknown. sites_without_energy are the rows that energy_j lacks or does not know. Of the schedule, see
+            there: latency_s (with low and high), sequential_s, interval_s, images_per_s, mj_per_image (energy_j and
+            energy_reload_j), tops_per_w (2 x MACs of the analog and integer rows / energy of an image), macros_used,
+            macros_needed (one copy of all), rounds, reloads, activation_loads, mean_utilisation,
+            pipelined_utilisation, buffer_kib; None where not known.
         unmapped: what is not analog, largest first.
         notes: (module, text) pairs that concern more than one site.
         dataflow: the drawing.

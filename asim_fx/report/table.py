@@ -11,6 +11,7 @@ from rich.text import Text
 from asim_fx.report.cost import CostLine, cost_lines
 from asim_fx.report.fitting import Column, fitted_table
 from asim_fx.report.rows import MappingReport, ReportRow
+from asim_fx.report.schedule_lines import ScheduleLine, schedule_lines
 from asim_fx.report.words import (
     UNKNOWN,
     area,
@@ -50,6 +51,8 @@ def renderable(report: MappingReport, width: int) -> RenderableType:
     parts: list[RenderableType] = [_headline(report), sites_table(report, width), _bit_plans(report)]
     if lines := cost_lines(report):
         parts.append(cost_table(lines, width))
+    if scheduled := schedule_lines(report):
+        parts += [schedule_table(scheduled, width), *_schedule_notes(report)]
     if report.unmapped:
         parts.append(unmapped_table(report, width))
     if report.notes:
@@ -69,7 +72,9 @@ def _headline(report: MappingReport) -> Text:
     line.append(f"; {count(totals.get('reads'))} ADC conversions; {count(totals.get('parameters'))} parameters")
     if totals.get("energy_j") is not None:
         line.append(f"\n{quantity(totals['energy_j'], 'J')} for one image, {efficiency(totals.get('tops_per_w'))}")
-        line.append(f"; {quantity(totals.get('latency_s'), 's')} on analog arrays, one layer after another")
+        line.append(f"; {quantity(totals.get('latency_s'), 's')} on analog macros")
+        if totals.get("images_per_s") is not None:
+            line.append(f", {count(totals['images_per_s'])} images/s")
     return line
 
 
@@ -150,6 +155,16 @@ def cost_table(lines: Sequence[CostLine], width: int) -> RenderableType:
     return fitted_table(columns, width, title="Cost of one image", elsewhere=_ELSEWHERE)
 
 
+def schedule_table(lines: Sequence[ScheduleLine], width: int) -> RenderableType:
+    """Return what one image and a stream of images take of the chip."""
+    columns = [
+        Column("", [line.title for line in lines]),
+        Column("figure", [line.figure for line in lines], right=True),
+        Column("from", [printable(line.because) for line in lines], least=width // 3),
+    ]
+    return fitted_table(columns, width, title="Schedule on the chip", elsewhere=_ELSEWHERE)
+
+
 def unmapped_table(report: MappingReport, width: int) -> RenderableType:
     """Return what is not analog, with the reason and the share of the model's MACs."""
     rows = report.unmapped
@@ -164,6 +179,11 @@ def unmapped_table(report: MappingReport, width: int) -> RenderableType:
         Column("reason", reasons, least=min(max(longest, _REASON_WIDTH), width // 2)),
     ]
     return fitted_table(columns, width, title="Not analog, and why", elsewhere=_ELSEWHERE)
+
+
+def _schedule_notes(report: MappingReport) -> list[Text]:
+    lines = [f"  {printable(note)}\n" for note in report.schedule.notes]
+    return [Text("".join(lines))] if lines else []
 
 
 def _notes(report: MappingReport) -> Text:

@@ -82,7 +82,7 @@ def _macro_conflicts(settings: SiteSettings) -> Iterator[Conflict]:
                 )
     if macro.weights == "parallel":
         yield from _parallel_conflicts(settings)
-    if macro.cost.columns_per_adc > macro.columns:
+    if macro.cost.columns_per_adc != "adc" and macro.cost.columns_per_adc > macro.columns:
         yield Conflict(
             ("macro.cost.columns_per_adc", "macro.columns"),
             f"`cost.columns_per_adc: {macro.cost.columns_per_adc}` is more than the `columns: {macro.columns}` there "
@@ -209,6 +209,7 @@ def spec_issues(spec: HardwareSpec, removed: Sequence[str] = ()) -> list[SpecIss
     found += [
         _issue(spec, defaults, conflict, "defaults") for conflict in _of(defaults) if not _touches(gone, conflict)
     ]
+    found += _counts_in_rules(spec)
     changed = [set(_changes(spec, index)) for index in range(len(spec.rules))]
     for index in range(len(spec.rules)):
         merged = merge(spec, (index,))
@@ -219,6 +220,17 @@ def spec_issues(spec: HardwareSpec, removed: Sequence[str] = ()) -> list[SpecIss
             if _touches(changed[index], conflict) and not _touches(others, conflict)
         ]
     return found
+
+
+def _counts_in_rules(spec: HardwareSpec) -> list[SpecIssue]:
+    """Refuse a number of macros for some sites only: all sites share them."""
+    paths = [
+        f"rules.{index}.macro.count"
+        for index, rule in enumerate(spec.rules)
+        if isinstance(rule.macro, Macro) and "count" in rule.macro.model_fields_set
+    ]
+    message = "a rule cannot change how many macros the chip has; write `count` in `macros`, beside `rows`"
+    return [SpecIssue(spec.origin.where(path), path, message) for path in paths]
 
 
 def _changes(spec: HardwareSpec, index: int) -> list[str]:

@@ -54,7 +54,11 @@ class MacroCost(SpecModel):
     )
     node_nm: Known = Field(UNKNOWN, description="Technology node.")
     supply_v: Known = Field(UNKNOWN, description="Supply voltage.")
-    columns_per_adc: PositiveInt = Field(1, description="Physical columns that share one converter, one after another.")
+    columns_per_adc: PositiveInt | Literal["adc"] = Field(
+        "adc",
+        description="Physical columns that share one converter, one after another; `adc`: as `adc.columns_per_adc` "
+        "says.",
+    )
     cell_rows: Extent | Literal["unknown"] = Field(
         UNKNOWN, description="Rows of cells in the array, of which `rows` are read at once; where unknown, `rows`."
     )

@@ -68,6 +68,7 @@ _SECTIONS = (
     ("### `differential`", "Differential"),
     ("### `cost`", "MacroCost"),
     ("### `measured`", "OperatingPoint"),
+    ("## Mapping", "ChipMapping"),
     ("## Chip", "Chip"),
     ("## Defaults", "Defaults"),
     ("### `calibration`", "Calibration"),

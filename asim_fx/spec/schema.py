@@ -15,6 +15,7 @@ from asim_fx.encoding import CellLayout, WeightEncoding
 from asim_fx.spec.base import Extent, PositiveInt, SpecModel
 from asim_fx.spec.calibration import Calibration
 from asim_fx.spec.chip import Chip
+from asim_fx.spec.chip_mapping import ChipMapping
 from asim_fx.spec.circuits import Bitline, Capacitors, Cells, Differential, Window
 from asim_fx.spec.macro_cost import MacroCost
 from asim_fx.spec.measured import MeasuredFile
@@ -151,6 +152,9 @@ class Macro(SpecModel):
         default_factory=Differential, description="The columns of `weight_encoding: differential`."
     )
     cost: MacroCost = Field(default_factory=MacroCost, description="What energy, latency and area follow from.")
+    count: PositiveInt | Literal["unlimited"] = Field(
+        "unlimited", description="How many of them the chip has; `unlimited`: every tile has one of its own."
+    )
 
     @property
     def layout(self) -> CellLayout:
@@ -313,6 +317,9 @@ class HardwareSpec(SpecModel):
     defaults: Defaults = Field(default_factory=Defaults, description="Settings of every site that no rule changes.")
     rules: list[Rule] = Field(
         default_factory=list, description="Ordered; later rules override earlier ones field by field."
+    )
+    mapping: ChipMapping = Field(
+        default_factory=ChipMapping, description="How layers share the macros, for latency and throughput."
     )
     engine: Literal["auto", "torch", "cpu", "cuda"] = Field(
         "auto",

@@ -29,7 +29,7 @@ def connect(device: torch.device, precision: str, shard: Shard) -> Fabric:
         devices=[device.index or 0] if cuda and shard.count == 1 else (1 if shard.count == 1 else local),
         num_nodes=1 if shard.count == 1 else shard.count // local,
         strategy="auto" if shard.count == 1 else "ddp",
-        precision=precision,  # type: ignore[arg-type]
+        precision=precision,
     )
     fabric.launch()
     return fabric
@@ -68,5 +68,5 @@ def flatten(tensors: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensor:
 
 def unflatten(vector: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
     """Return a vector cut up into tensors of these shapes."""
-    pieces = vector.split([model.numel() for model in like]) if like else ()
+    pieces = torch.split(vector, [model.numel() for model in like]) if like else ()
     return [piece.view(model.shape) for piece, model in zip(pieces, like, strict=True)]

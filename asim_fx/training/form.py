@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from asim_fx.calibration import restore
 from asim_fx.conversion import convert
 from asim_fx.converted import ConvertedModel
 from asim_fx.errors import DataError, UsageError
 from asim_fx.models import ModelSource
+from asim_fx.nn import CimModule
 from asim_fx.nn.trainable import TrainableNorm
 from asim_fx.passes.trace_clips import is_alpha
 from asim_fx.spec import HardwareSpec
@@ -98,7 +101,7 @@ def deploy(converted: ConvertedModel, model: nn.Module) -> ConvertedModel:
         seed=converted.seed,
     )
     ours, theirs = result.sites(), converted.sites()
-    differing = [site for site in ours.keys() | theirs.keys() if _config(ours, site) != _config(theirs, site)]
+    differing = [name for name in ours.keys() | theirs.keys() if not _alike(ours.get(name), theirs.get(name))]
     if differing:
         message = f"these sites are not what was trained: {', '.join(sorted(differing)[:3])}"
         raise DataError(message, hint="their weights are computed from parameters in a way that training cannot keep")
@@ -107,6 +110,7 @@ def deploy(converted: ConvertedModel, model: nn.Module) -> ConvertedModel:
     with torch.no_grad():
         for key, tensor in learned.items():
             state[key].copy_(tensor)
+    restore(result, converted.calibration)
     return result
 
 
@@ -115,8 +119,10 @@ def bounds_of(converted: ConvertedModel) -> list[nn.Parameter]:
     return [parameter for name, parameter in converted.named_parameters() if is_alpha(name)]
 
 
-def _config(sites: Any, name: str) -> object:
-    return sites[name].config if name in sites else None
+def _alike(one: CimModule | None, other: CimModule | None) -> bool:
+    if one is None or other is None:
+        return False
+    return replace(one.config, read=other.config.read) == other.config
 
 
 def _is_learned(name: str) -> bool:

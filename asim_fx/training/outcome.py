@@ -15,6 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from asim_fx import artifact
+from asim_fx.artifact_files import MANIFEST
 from asim_fx.converted import ConvertedModel
 from asim_fx.data import DataSource
 from asim_fx.data.datasets import ImageStream
@@ -72,9 +73,9 @@ def place_artifact(converted: ConvertedModel, folder: Path) -> None:
     try:
         shutil.rmtree(staging, ignore_errors=True)
         artifact.save(converted, staging)
-        (folder / artifact.MANIFEST).unlink(missing_ok=True)
-        names = sorted(path.name for path in staging.iterdir() if path.name != artifact.MANIFEST)
-        for name in (*names, artifact.MANIFEST):
+        (folder / MANIFEST).unlink(missing_ok=True)
+        names = sorted(path.name for path in staging.iterdir() if path.name != MANIFEST)
+        for name in (*names, MANIFEST):
             os.replace(staging / name, folder / name)  # noqa: PTH105
     except OSError as error:
         message = f"cannot write {folder}: {error.strerror or error}"

@@ -15,7 +15,7 @@ from timm.scheduler import create_scheduler_v2
 from torch import nn
 from torch.optim import Optimizer
 
-from asim_fx.calibration import calibrate, uncalibrated_sites
+from asim_fx.calibration import calibrate, uncalibrated_sites, uncalibrated_windows
 from asim_fx.converted import ConvertedModel
 from asim_fx.data import DataSource
 from asim_fx.data.datasets import ImageList
@@ -181,7 +181,7 @@ def _prepare(net: ConvertedModel, images: ImageList, first: list[int], recipe: T
     batch = batch.to(run.fabric.device)
     torch.manual_seed(recipe.seed)
     net.eval()
-    if uncalibrated_sites(net) and recipe.mode != "float":
+    if (uncalibrated_sites(net) or uncalibrated_windows(net)) and recipe.mode != "float":
         calibrate(net, [batch])
     net.set_fidelity(_FORWARD[recipe.mode])
     for site in net.sites().values():

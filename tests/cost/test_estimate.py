@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from asim_fx.cost.estimate import site_cost
 from asim_fx.cost.figure import Band
 from asim_fx.ir import SitePlan, Target
-from asim_fx.spec.schema import Macro
+from asim_fx.spec.schema import Adc, Macro
 from tests.cost.plans import macro, plan, site
 
 LEVELS = st.integers(0, 14)
@@ -165,6 +165,8 @@ def test_shared_converters_take_less_room_and_more_time():
     assert shared.adc_area.value == pytest.approx(alone.adc_area.value / 4)
     assert shared.latency.value == pytest.approx(alone.latency.value * 4)
     assert shared.energy == alone.energy
+    of_the_converter = plan(macro=macro().model_copy(update={"adc": Adc(columns_per_adc=4)}))
+    assert cost(of_the_converter) == shared
 
 
 def test_a_transposed_convolution_costs_its_own_reads():

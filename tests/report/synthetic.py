@@ -24,6 +24,7 @@ from asim_fx.report.build import build_report
 from asim_fx.report.dataflow import simplify
 from asim_fx.report.fidelity import FidelityReport, SiteFidelity
 from asim_fx.report.rows import MappingReport
+from asim_fx.report.schedule import schedule_totals
 from asim_fx.spec.macro_cost import MacroCost
 from asim_fx.spec.schema import Defaults, HardwareSpec, Hybrid, Macro, SiteSettings, Vote
 
@@ -308,7 +309,7 @@ def scheduled(report: MappingReport, rounds: int = 1, load_s: float = 2e-4) -> M
         buffer_bytes=802_816,
         buffer_at="layer1.0.add",
     )
-    return replace(report, schedule=made)
+    return replace(report, schedule=made, totals={**report.totals, **schedule_totals(made)})
 
 
 def probed(report: MappingReport) -> FidelityReport:

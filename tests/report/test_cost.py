@@ -10,7 +10,7 @@ from asim_fx.spec.loader import load_spec
 from asim_fx.spec.schema import Macro
 from tests.report.synthetic import SPEC, linear, plan, resnet_like, vit_like
 
-SUMS = ("energy_j", "energy_low_j", "energy_high_j", "latency_s", "area_mm2", "adc_area_mm2", "setup_energy_j")
+SUMS = ("energy_j", "energy_low_j", "energy_high_j", "area_mm2", "adc_area_mm2", "setup_energy_j")
 
 
 def without_technology(made):

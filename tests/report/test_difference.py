@@ -125,12 +125,11 @@ def test_json_holds_all_of_it(both):
     assert data["spec"][1] == {"field": "defaults.weight_bits", "a": 8, "b": 4, "relative_change": -0.5}
 
 
-def test_schedules_are_compared_where_there_are_any(both):
+def test_schedules_are_compared(both):
     a, b = both
-    assert not [change for change in compare(a, b).totals if change.field.startswith("schedule.")]
     difference = compare(replace(a, report=scheduled(a.report)), replace(b, report=scheduled(b.report, rounds=3)))
     totals = {change.field: change for change in difference.totals}
-    assert totals["schedule.reloads"].b == 192
+    assert totals["reloads"].b == 192
     lines = {title: cells for title, *cells in total_lines(difference)}
     assert lines["macros reloaded an image"] == ["0", "192", ""]
     assert float(lines["images per second"][0].split()[0]) > 0

@@ -59,7 +59,7 @@ def test_the_schema_is_a_copy():
         (
             ("rules", 3, "macro"),
             "text, or a mapping with rows, columns, adc, noise, domain, current, bitline, capacitors, cells, "
-            "weights, weight_encoding, cell_bits, differential or cost",
+            "weights, weight_encoding, cell_bits, differential, cost or count",
         ),
         (("rules", 0, "macro", "noise", "random_percent_fs"), "a number, 0 or more"),
         (("version",), "`1`"),

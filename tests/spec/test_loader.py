@@ -118,7 +118,7 @@ def test_byte_order_mark_is_fine(tmp_path: Path):
         (
             "- 1\n",
             "chip.yaml:1: a hardware spec must be a mapping with version, name, description, chip, macros, defaults, "
-            "rules or engine, not a list",
+            "rules, mapping or engine, not a list",
         ),
         ("name: x\nmacros: {m: [}\n", None),
     ],
@@ -159,7 +159,7 @@ rules:
         "chip.yaml:4: macros.m.noise.random_percent_fs: must be a number, 0 or more, not -1",
         "chip.yaml:4: macros.m.colums: there is no field `colums`; did you mean `columns`?",
         "chip.yaml:5: macros.m2: must be a mapping with rows, columns, adc, noise, domain, current, bitline, "
-        "capacitors, cells, weights, weight_encoding, cell_bits, differential or cost, not 5",
+        "capacitors, cells, weights, weight_encoding, cell_bits, differential, cost or count, not 5",
         "chip.yaml:6: macros.m2: this key is already in line 5; remove one of them",
         "chip.yaml:7: defaults.signed: must be `auto`, or `true` or `false`, not the text 'yes'",
         "chip.yaml:7: defaults.vote: must be a mapping with levels, samples or how, not 3",

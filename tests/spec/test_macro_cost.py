@@ -39,3 +39,21 @@ def test_nothing_is_known_by_default():
     cost = parse_spec("version: 1\nname: x\nmacros: {m: {}}\n", "chip.yaml").macros["m"].cost
     assert (cost.node_nm, cost.supply_v, cost.read_ns, cost.cell_area_um2) == ("unknown",) * 4
     assert cost.measured == []
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("macros: {m: {count: 0}}", "macros.m.count: must be a whole number, 1 or more, or `unlimited`, not 0"),
+        ("macros: {m: {count: -1}}", "not -1"),
+        ("macros: {m: {}}\nmapping: {buffer_kib: 0}", "mapping.buffer_kib: must be a number above 0, or `unknown`"),
+        ("macros: {m: {}}\nmapping: {load_gbit_per_s: 0}", "mapping.load_gbit_per_s: must be a number above 0"),
+        ("macros: {m: {}}\nmapping: {pack: all}", "mapping.pack: must be `none` or `groups`"),
+        ("macros: {m: {}}\nrules: [{match: {op: qk}, macro: {count: 3}}]", "a rule cannot change how many macros"),
+    ],
+)
+def test_what_no_chip_can_be_is_an_error(document: str, message: str):
+    with pytest.raises(SpecError) as raised:
+        parse_spec(f"version: 1\nname: x\n{document}\n", "chip.yaml")
+    (issue,) = raised.value.issues
+    assert message in str(issue)

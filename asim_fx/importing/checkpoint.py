@@ -1,0 +1,140 @@
+"""Weights of the published simulator's networks, for the same network of torchvision, timm or this package."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from asim_fx.errors import CheckpointError
+from asim_fx.importing.names import QKV, renamed, rules_for
+from asim_fx.models.pact import ALPHA
+
+_COUNTER = "num_batches_tracked"
+_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedWeights:
+    """The result.
+
+    Attributes:
+        tensors: by the model's own names.
+        bounds: of activations that the model has no place for, by name of the rectifier.
+        notes: what was changed or left out, in words.
+    """
+
+    tensors: Mapping[str, Tensor]
+    bounds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def classes_of(state: Mapping[str, Tensor]) -> int | None:
+    """Return how many classes the published network tells apart."""
+    for name in ("fc.weight", "classifier.6.weight", "heads.weight"):
+        if name in state:
+            return int(state[name].shape[0])
+    return None
+
+
+def import_weights(
+    state: Mapping[str, Tensor], expected: Mapping[str, Tensor], heads: int | None = None
+) -> ImportedWeights:
+    """Give the weights of a published ResNet, VGG or ViT the names and forms that another one of the same shape has.
+
+    Args:
+        state: the published network's.
+        expected: the other one's; only names and shapes are read.
+        heads: of its attention; needed for a ViT.
+
+    Raises:
+        CheckpointError: a weight has no place, a place has no weight, or shapes differ.
+    """
+    notes: list[str] = []
+    given = _without_other_stem(dict(state), expected, notes)
+    bounds = {name.removesuffix(f".{ALPHA}"): value for name, value in given.items() if name.endswith(f".{ALPHA}")}
+    fits = all(f"{name}.{ALPHA}" in expected for name in bounds)
+    if not fits:
+        given = {name: value for name, value in given.items() if not name.endswith(f".{ALPHA}")}
+    scaled = {name: _rescaled(value, heads, notes) if QKV.fullmatch(name) else value for name, value in given.items()}
+    rules = rules_for(expected)
+    sources = {renamed(name, rules): name for name in scaled}
+    tensors = {target: _fitted(scaled[source], expected.get(target)) for target, source in sources.items()}
+    _check(tensors, expected, sources)
+    if bounds and not fits:
+        notes.append(
+            f"{len(bounds)} bounds of activations (PACT) have no place in this model, whose results differ where one "
+            "is passed; they are kept in the file's metadata. asim:NAME_cifar and asim:NAME_imagenet have the place "
+            "with --model-kwargs pact=True"
+        )
+    kept = {} if fits else {name: float(value) for name, value in bounds.items()}
+    return ImportedWeights(tensors, kept, tuple(dict.fromkeys(notes)))
+
+
+def _without_other_stem(
+    state: dict[str, Tensor], expected: Mapping[str, Tensor], notes: list[str]
+) -> dict[str, Tensor]:
+    """Drop one of the published ResNet's two first convolutions: conv1 is for small images, conv2 for large ones."""
+    if "conv2.weight" not in state or "conv1.weight" not in expected:
+        return state
+    small, large = state.pop("conv1.weight", None), state.pop("conv2.weight")
+    wanted = expected["conv1.weight"].shape
+    takes_small = small is not None and small.shape == wanted
+    state["conv1.weight"] = small if takes_small and small is not None else large
+    unused = "7x7 first convolution, for large images" if takes_small else "3x3 first convolution, for small images"
+    notes.append(f"left out: the {unused}, which this network does not use")
+    return state
+
+
+def _rescaled(value: Tensor, heads: int | None, notes: list[str]) -> Tensor:
+    """Scale Q and K alike, so that ``head_dim ** -0.5`` gives what ``embed_dim ** -0.5`` gave."""
+    if heads is None:
+        msg = "the model has no attention heads, and these weights are a ViT's"
+        raise CheckpointError(msg, hint="give a ViT for --model, such as torchvision:vit_b_32")
+    width = value.shape[0] // 3
+    result = value.clone()
+    result[: 2 * width] *= heads**-0.25
+    notes.append(
+        f"Q and K are scaled by {heads**-0.25:.4f} each: the published ViT scales attention by embed_dim ** -0.5, this "
+        f"one by head_dim ** -0.5. Quantised with V in one tensor they lose up to {0.25 * _log2(heads):.2f} bits each"
+    )
+    return result
+
+
+def _log2(value: int) -> float:
+    from math import log2
+
+    return log2(value)
+
+
+def _fitted(value: Tensor, place: Tensor | None) -> Tensor:
+    """Return a linear layer's weight as the 1x1 or 7x7 convolution that timm's VGGs have in its place."""
+    is_window = place is not None and value.dim() == 2 and place.dim() == 4 and value.numel() == place.numel()
+    return value.reshape(place.shape) if is_window and place is not None else value
+
+
+def _check(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], sources: Mapping[str, str]) -> None:
+    missing = [name for name in expected if name not in tensors and not name.endswith(_COUNTER)]
+    homeless = [sources[name] for name in tensors if name not in expected]
+    problems = [f"{name} has no place in the model{_nearest(name, missing)}" for name in homeless]
+    problems += [f"{name} of the model has no weight{_nearest(name, homeless)}" for name in missing]
+    problems += [
+        f"{sources[name]} is {_shape(value)} where the model has {_shape(expected[name])}"
+        for name, value in tensors.items()
+        if name in expected and value.shape != expected[name].shape
+    ]
+    if problems:
+        more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+        msg = "the weights do not fit the model:\n" + "\n".join(problems[:_SHOWN] + more)
+        raise CheckpointError(msg, hint="check --model, --num-classes and --model-kwargs")
+
+
+def _nearest(name: str, others: list[str]) -> str:
+    near = difflib.get_close_matches(name, others, n=2)
+    return f" (nearest: {', '.join(near)})" if near else ""
+
+
+def _shape(value: Tensor) -> str:
+    return "x".join(map(str, value.shape)) or "a number"

@@ -1,0 +1,152 @@
+"""asim-train: kill -9 and --resume, several processes, Ctrl-C, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.cli.command import run
+from tests.cli.shell import start
+from tests.cli.test_simulate_shared import launch
+
+TRAIN = ("-m", "asim_fx", "train")
+MODEL = ("asim:digits_resnet", "generic-255x8b", "--data", "digits", "-j", "0")
+SHORT = (*MODEL, "--num-samples", "64", "--epochs", "1", "-b", "32", "--lr", "1e-3", "--eval-every", "9")
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "weights.safetensors").read_bytes()
+
+
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    options = (*MODEL, "--num-samples", "320", "--epochs", "3", "-b", "32", "--mode", "hardware", "--save-every", "2")
+    process = start("asim-train", *options, "-o", tmp_path / "cut", "--json", stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()  # the first epoch is over
+    time.sleep(0.3)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    if process.returncode == 0:
+        pytest.skip("it was done before")
+    assert not (tmp_path / "cut/manifest.json").exists()
+    resumed = launch(*TRAIN, *options, "-o", tmp_path / "cut", "--resume", "--json")
+    assert resumed.returncode == 0, resumed.stderr
+    whole = launch(*TRAIN, *options, "-o", tmp_path / "whole", "--json")
+    assert whole.returncode == 0, whole.stderr
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+    losses = [
+        [json.loads(line)["train_loss"] for line in (tmp_path / name / "history.jsonl").open()]
+        for name in ("cut", "whole")
+    ]
+    assert losses[0] == losses[1]
+    assert len(losses[0]) == 3
+
+
+def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
+    options = (*SHORT, "--mode", "hardware", "--parts", "2", "--mixup", "0.2", "--json")
+    one = launch(*TRAIN, *options, "-o", tmp_path / "one")
+    assert one.returncode == 0, one.stderr
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *TRAIN)
+    two = launch(*torchrun, *options, "-o", tmp_path / "two")
+    assert two.returncode == 0, two.stderr
+    assert weights(tmp_path / "one") == weights(tmp_path / "two")
+    assert json.loads(one.stdout.splitlines()[-1])["loss"] == json.loads(two.stdout.splitlines()[-1])["loss"]
+
+
+def test_an_interrupt_saves_and_says_so(tmp_path: Path) -> None:
+    options = (*MODEL, "--epochs", "50", "--mode", "qat", "--json")
+    process = start("asim-train", *options, "-o", tmp_path / "out", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert b"interrupted in epoch" in err
+    assert b"--resume" in err
+    assert (tmp_path / "out/checkpoint.safetensors").is_file()
+
+
+def test_what_it_wrote_is_simulated_and_loaded(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("mode: nat\nepochs: 7\npact: true\n")
+    trained = run(capsys, "asim-train", *SHORT, "--recipe", recipe, "--scratch", "-o", out, "--json")
+    assert trained.code == 0, trained.err
+    assert len(trained.out.splitlines()) == 2  # the option wins over the file
+    simulated = run(capsys, "asim-simulate", out, "--data", "digits", "--num-samples", 32, "-j", 0, "--json")
+    assert simulated.code == 0, simulated.err
+    loaded = run(capsys, "asim-convert", *MODEL[:2], "--checkpoint", out / "weights.safetensors", "--dry-run")
+    assert loaded.code == 0, loaded.err
+
+
+def picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (8, 8)).save(path)
+
+
+def test_empty_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    refused = run(capsys, "asim-train", *MODEL[:2], "--data", tmp_path / "images", "-o", tmp_path / "out")
+    assert refused.code == 2
+    assert "holds no images" in refused.err
+
+
+def test_one_class(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for number in range(4):
+        picture(tmp_path / "images/cat" / f"{number}.png")
+    refused = run(
+        capsys, "asim-train", *MODEL[:2], "--data", tmp_path / "images", "-o", tmp_path / "out", "--val", "0.5"
+    )
+    assert refused.code == 2
+    assert "one class" in refused.err
+
+
+def test_a_loss_that_explodes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    refused = run(capsys, "asim-train", *SHORT, "--mode", "float", "--opt", "sgd", "--lr", "1e25", "-o", out)
+    assert refused.code == 2
+    assert "hint: lower --lr" in refused.err
+    assert (out / "checkpoint.safetensors").is_file()
+    assert not (out / "manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--opt", "nonesuch"), "--opt nonesuch"),
+        (("--batch-size", "30", "--parts", "4"), "cannot be cut in 4 equal parts"),
+        (("--val", "2"), "between 0 and 1"),
+        (("--smoothing", "1.5"), "smoothing must lie in 0..1"),
+        (("--aa", "rand-m9"), "--aa changes image files"),
+        (("--resume",), "there is no checkpoint"),
+        (("--lr", "0"), "lr must be above 0"),
+    ],
+)
+def test_settings_that_cannot_be(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
+    refused = run(capsys, "asim-train", *MODEL, "-o", tmp_path / "out", *options)
+    assert refused.code == 2
+    assert words in " ".join(refused.err.split())
+
+
+def test_a_folder_with_a_run_in_it_is_kept(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"x")
+    refused = run(capsys, "asim-train", *MODEL, "-o", tmp_path)
+    assert refused.code == 2
+    assert "--resume" in refused.err
+    spoilt = run(capsys, "asim-train", *MODEL, "-o", tmp_path, "--resume")
+    assert spoilt.code == 2
+    assert "cannot read" in spoilt.err
+
+
+def test_help_needs_no_torch() -> None:
+    program = "import sys; import asim_fx.cli.train; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

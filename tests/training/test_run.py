@@ -1,0 +1,134 @@
+"""Whole runs: every mode learns, what it leaves can be used, and an interruption changes nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import asim_fx
+from asim_fx.errors import CheckpointError, NumericsError, RunInterruptedError
+from asim_fx.spec import load_spec
+from asim_fx.training.run import CHECKPOINT, train
+
+from .helper import StopAfter, form, recipe, run, source, tiny_images, tiny_net
+
+
+def trained(folder: Path, *, net: Any = None, options: Any = None, **changes: Any) -> Any:
+    settings = recipe(**changes)
+    net = net or form(pact=settings.pact, freeze_bn=settings.freeze_bn)
+    images = tiny_images()
+    return train(net, tiny_net(), images, source(images), settings, options or run(folder))
+
+
+@pytest.mark.parametrize("mode", ["float", "qat", "nat", "hardware"])
+def test_every_mode_learns(tmp_path: Path, mode: str) -> None:
+    outcome = trained(tmp_path, mode=mode, epochs=8)
+    losses = [record["train_loss"] for record in outcome.history]
+    assert losses[-1] < 0.7 * losses[0]
+    assert outcome.answers.top1 > 80
+
+
+def test_what_it_leaves(tmp_path: Path) -> None:
+    outcome = trained(tmp_path, pact=True)
+    model = tiny_net()
+    weights = load_file(tmp_path / "weights.safetensors")
+    assert weights.keys() == model.state_dict().keys()
+    assert not torch.equal(weights["conv.weight"], model.conv.weight)
+    loaded = asim_fx.load(tmp_path, model=model)
+    x = tiny_images().images[:7]
+    for fidelity in ("float", "integer", "hardware"):
+        for converted in (loaded, outcome.converted):
+            converted.eval().set_fidelity(fidelity)
+            converted.reseed(1)
+        assert torch.equal(loaded(x), outcome.converted(x))
+    model.load_state_dict(weights)
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
+    table = [list(map(int, row[1:])) for row in list(csv.reader((tmp_path / "confusion.csv").open()))[1:]]
+    assert sum(map(sum, table)) == 48
+    wrong = list(csv.DictReader((tmp_path / "misclassified.csv").open()))
+    assert len(wrong) == 48 - sum(table[n][n] for n in range(3))
+    assert [json.loads(line)["epoch"] for line in (tmp_path / "history.jsonl").open()] == [0, 1]
+    assert any((tmp_path / "tensorboard").iterdir())
+
+
+def test_the_last_evaluation_is_that_of_the_artifact(tmp_path: Path) -> None:
+    """What was trained is what runs: the same answers, to the bit, from the saved form."""
+    outcome = trained(tmp_path, pact=True, mode="hardware")
+    converted = outcome.converted.eval()
+    converted.reseed(0)
+    images = tiny_images()
+    answers = []
+    for number, batch in enumerate(images.images.split(16)):
+        converted.reseed(0, first_sample=16 * number)
+        answers += converted(batch).argmax(1).tolist()
+    assert tuple(answers) == outcome.answers.predicted
+
+
+@pytest.mark.parametrize("mode", ["nat", "hardware"])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_an_interruption_changes_nothing(tmp_path: Path, mode: str, parts: int) -> None:
+    changes: dict[str, Any] = {"mode": mode, "parts": parts, "mixup": 0.2, "pact": True}
+    whole = trained(tmp_path / "whole", **changes)
+    with pytest.raises(RunInterruptedError, match="after update 2"):
+        trained(tmp_path / "cut", options=run(tmp_path / "cut", stopped=StopAfter(4)), **changes)
+    rest = trained(tmp_path / "cut", options=run(tmp_path / "cut", resume=True), **changes)
+    for one, other in zip(whole.history, rest.history, strict=True):
+        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+    assert (tmp_path / "whole/weights.safetensors").read_bytes() == (tmp_path / "cut/weights.safetensors").read_bytes()
+
+
+def test_another_run_is_not_resumed(tmp_path: Path) -> None:
+    trained(tmp_path, epochs=1)
+    with pytest.raises(CheckpointError, match=r"lr was 0\.005, is 0\.1"):
+        trained(tmp_path, epochs=1, lr=0.1, options=run(tmp_path, resume=True))
+
+
+def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    images = tiny_images()
+    images.images[40] = float("nan")
+    net = form()
+    with pytest.raises(NumericsError, match="training stopped in epoch 1") as caught:
+        train(net, tiny_net(), images, source(tiny_images()), recipe(mode="float"), run(tmp_path))
+    assert str(tmp_path / CHECKPOINT) in caught.value.hint
+    kept = load_file(tmp_path / CHECKPOINT)
+    assert all(torch.isfinite(tensor).all() for tensor in kept.values())
+
+
+def test_diverging_weights_stop_the_run(tmp_path: Path) -> None:
+    with pytest.raises(NumericsError, match=r"NaN|nan|inf"):
+        trained(tmp_path, mode="float", opt="sgd", lr=1e20, epochs=3)
+    assert all(torch.isfinite(tensor).all() for tensor in load_file(tmp_path / CHECKPOINT).values())
+
+
+def test_frozen_norms_do_not_move(tmp_path: Path) -> None:
+    outcome = trained(tmp_path, freeze_bn=True)
+    before, after = tiny_net().state_dict(), outcome.converted.body.state_dict()
+    for name in ("bn1.running_mean", "bn1.running_var", "bn1.weight", "bn2.bias"):
+        assert torch.equal(before[name], after[name])
+    assert not torch.equal(before["conv.weight"], after["conv.weight"])
+
+
+def test_norms_move_unless_frozen(tmp_path: Path) -> None:
+    outcome = trained(tmp_path)
+    before, after = tiny_net().state_dict(), outcome.converted.body.state_dict()
+    assert not torch.equal(before["bn1.running_mean"], after["bn1.running_mean"])
+
+
+def test_what_the_spec_wants_calibrated_is(tmp_path: Path) -> None:
+    """Static scales and converter windows come from the first batch, and go into the artifact."""
+    words = ("defaults.scale=static", "macros.m.adc.range=calibrated", "macros.m.noise.nonlinear_percent_fs=0")
+    net = form(spec=load_spec("generic-255x8b", words))
+    outcome = trained(tmp_path, net=net, mode="hardware", epochs=1)
+    loaded = asim_fx.load(tmp_path, model=tiny_net()).eval()
+    for converted in (loaded, outcome.converted.eval()):
+        converted.reseed(1)
+    x = tiny_images().images[:7]
+    assert torch.equal(loaded(x), outcome.converted(x))
+    assert all(site.config.read.window_known for site in loaded.sites().values())
