@@ -34,7 +34,9 @@ CHOICES = Choices(encodings=(1, 2, 3, 4), hybrids=(0, 1), votes=((0, 1), (3, 3),
 DROP = 1.0
 """Points of top-1 below the ideal integer model."""
 SEEDS = (0, 1, 2)
-PROBE, MOST_IMAGES, RANKED = 128, 180, 12
+PROBE = {"digits_resnet": 128, "digits_vit": 32, "mnist_net": 32}
+"""Images to measure single sites with."""
+MOST_IMAGES, RANKED = 180, 12
 
 
 def question(name: str, files: list[str]) -> tuple[Question, str | None]:
@@ -91,7 +93,7 @@ def main() -> None:
         bench, choosing=spread(bench.choosing, MOST_IMAGES), reporting=spread(bench.reporting, 2 * MOST_IMAGES)
     )
     started = time.perf_counter()
-    findings = measure_sites(replace(bench, choosing=spread(bench.choosing, PROBE)), CHOICES, PROBE)
+    findings = measure_sites(replace(bench, choosing=spread(bench.choosing, PROBE[name])), CHOICES, PROBE[name])
     print(
         f"{name}: {len(findings.sites)} sites, {len(findings.options)} options, {time.perf_counter() - started:.0f} s"
     )

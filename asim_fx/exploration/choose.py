@@ -59,7 +59,7 @@ def for_floor(menus: Sequence[Menu], floor: float, accuracy: Accuracy, confirm: 
         choice = choices[low]
         seen.append(Candidate(choice, cost_of(menus, choice), confirm(choice)))
         if seen[-1].accuracy >= floor:
-            return _cheaper(menus, choices[:low], floor, accuracy, confirm) or seen[-1]
+            return cheaper(menus, choices[:low], floor, accuracy, confirm) or seen[-1]
         if low == len(choices) - 1:
             best = max(seen, key=lambda one: one.accuracy)
             message = (
@@ -71,10 +71,21 @@ def for_floor(menus: Sequence[Menu], floor: float, accuracy: Accuracy, confirm: 
         step *= 2
 
 
-def _cheaper(
+def cheaper(
     menus: Sequence[Menu], choices: Sequence[Choice], floor: float, accuracy: Accuracy, confirm: Accuracy
 ) -> Candidate | None:
-    """Return the cheapest of the last choices that is confirmed, giving up after three in a row that are not."""
+    """Return the cheapest confirmed choice on the way down a frontier.
+
+    Args:
+        menus: the items of every site.
+        choices: a part of the frontier, from its cheapest one on; walked from its end, until three in a row fail.
+        floor: percent.
+        accuracy: used to search.
+        confirm: used to accept.
+
+    Returns:
+        None where none is confirmed.
+    """
     found, misses = None, 0
     for choice in reversed(choices):
         reached = confirm(choice) if accuracy(choice) >= floor else 0.0
