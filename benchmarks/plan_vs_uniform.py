@@ -21,19 +21,22 @@ import torch
 
 from asim_fx.cli.work.exploring import DataOptions, Question, module_path, open_workbench
 from asim_fx.cli.work.planning import ModelOptions
+from asim_fx.errors import PlanError
 from asim_fx.exploration.findings import Findings, Workbench, measure_sites
 from asim_fx.exploration.options import Choices, Goal
 from asim_fx.exploration.planner import make_plan
 from asim_fx.exploration.sensitivity import Images, accuracy_of
 from asim_fx.spec import load_spec
 
-NOISE = {"digits_resnet": 0.15, "digits_vit": 0.1, "mnist_net": 0.15}
+NOISE = {"digits_resnet": 0.15, "digits_vit": 0.08, "mnist_net": 0.08}
 """Random noise in % of full scale: enough that settings matter."""
 CHOICES = Choices(encodings=(1, 2, 3, 4), hybrids=(0, 1), votes=((0, 1), (3, 3), (6, 3)))
 DROP = 1.0
 """Points of top-1 below the ideal integer model."""
 SEEDS = (0, 1, 2)
-PROBE, MOST_IMAGES, RANKED = 64, 200, 12
+PROBE = {"digits_resnet": 128, "digits_vit": 32, "mnist_net": 32}
+"""Images to measure single sites with."""
+MOST_IMAGES, RANKED = 180, 12
 
 
 def question(name: str, files: list[str]) -> tuple[Question, str | None]:
@@ -90,12 +93,16 @@ def main() -> None:
         bench, choosing=spread(bench.choosing, MOST_IMAGES), reporting=spread(bench.reporting, 2 * MOST_IMAGES)
     )
     started = time.perf_counter()
-    findings = measure_sites(replace(bench, choosing=spread(bench.choosing, PROBE)), CHOICES, PROBE)
+    findings = measure_sites(replace(bench, choosing=spread(bench.choosing, PROBE[name])), CHOICES, PROBE[name])
     print(
         f"{name}: {len(findings.sites)} sites, {len(findings.options)} options, {time.perf_counter() - started:.0f} s"
     )
     for seed in SEEDS:
-        plan = make_plan(replace(bench, seeds=(seed,)), findings, Goal(drop=DROP))
+        try:
+            plan = make_plan(replace(bench, seeds=(seed,)), findings, Goal(drop=DROP))
+        except PlanError as error:
+            print(f"seed {seed}: {error}", flush=True)
+            continue
         own, *others = plan.measured
         line = {
             "net": name,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from asim_fx.analysis import AnalysedModel
+from asim_fx.calibration import needs_calibration
 from asim_fx.conversion import lower, map_onto
 from asim_fx.converted import ConvertedModel
 from asim_fx.data import DataSource
@@ -51,7 +52,7 @@ class Bench:
         """
         try:
             converted = self.convert(load_spec(self.spec, overrides(settings)))
-            _refuse_static(converted)
+            refuse_uncalibrated(converted)
             measured = simulate(converted, self.data, seeds=self.seeds, device=self.device)
         except (DataError, InputError, OutputError):
             raise
@@ -102,7 +103,12 @@ def spec_identity(spec: HardwareSpec) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _refuse_static(converted: ConvertedModel) -> None:
-    if any(site.config.input.scale == "static" for site in converted.sites().values()):
-        message = "`scale: static` needs calibration, which explorations do not do"
-        raise UsageError(message, hint="use `scale: dynamic` or `scale: sample`")
+def refuse_uncalibrated(converted: ConvertedModel) -> None:
+    """Refuse a model that could not run before it is calibrated.
+
+    Raises:
+        UsageError: a site has a static scale, or a converter whose window is chosen on data.
+    """
+    if any(needs_calibration(site) for site in converted.sites().values()):
+        message = "a static scale or a window chosen on data needs calibration, which explorations do not do"
+        raise UsageError(message, hint="use `scale: dynamic` or `scale: sample`, and a window of known limits")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from asim_fx.errors import PlanError
 from asim_fx.exploration.knapsack import Choice, Menu, cost_of, frontier, within
 
+_MOST_MISSES = 3
+
 Accuracy = Callable[[Choice], float]
 """Simulates a choice; top-1 in percent, the mean over seeds."""
 
@@ -31,7 +33,8 @@ def for_floor(menus: Sequence[Menu], floor: float, accuracy: Accuracy, confirm: 
     """Return a cheap choice that reaches an accuracy.
 
     Bisects the frontier, taking accuracy to grow along it, then confirms with other draws of the noise and goes up
-    the frontier until that holds.
+    the frontier until that holds. From there it goes down again step by step while cheaper ones are confirmed: accuracy
+    grows along the frontier only on the whole.
 
     Args:
         menus: the items of every site, with costs and predicted damage.
@@ -56,7 +59,7 @@ def for_floor(menus: Sequence[Menu], floor: float, accuracy: Accuracy, confirm: 
         choice = choices[low]
         seen.append(Candidate(choice, cost_of(menus, choice), confirm(choice)))
         if seen[-1].accuracy >= floor:
-            return seen[-1]
+            return cheaper(menus, choices[:low], floor, accuracy, confirm) or seen[-1]
         if low == len(choices) - 1:
             best = max(seen, key=lambda one: one.accuracy)
             message = (
@@ -66,6 +69,33 @@ def for_floor(menus: Sequence[Menu], floor: float, accuracy: Accuracy, confirm: 
             raise PlanError(message, hint="allow more votes, digital levels or converter bits, or lower the floor")
         low = min(low + step, len(choices) - 1)
         step *= 2
+
+
+def cheaper(
+    menus: Sequence[Menu], choices: Sequence[Choice], floor: float, accuracy: Accuracy, confirm: Accuracy
+) -> Candidate | None:
+    """Return the cheapest confirmed choice on the way down a frontier.
+
+    Args:
+        menus: the items of every site.
+        choices: a part of the frontier, from its cheapest one on; walked from its end, until three in a row fail.
+        floor: percent.
+        accuracy: used to search.
+        confirm: used to accept.
+
+    Returns:
+        None where none is confirmed.
+    """
+    found, misses = None, 0
+    for choice in reversed(choices):
+        reached = confirm(choice) if accuracy(choice) >= floor else 0.0
+        if reached >= floor:
+            found, misses = Candidate(choice, cost_of(menus, choice), reached), 0
+        else:
+            misses += 1
+        if misses == _MOST_MISSES:
+            break
+    return found
 
 
 def for_budget(menus: Sequence[Menu], budget: float, confirm: Accuracy, others: Sequence[Choice] = ()) -> Candidate:

@@ -10,6 +10,7 @@ from asim_fx.analysis import AnalysedModel
 from asim_fx.conversion import lower, map_onto
 from asim_fx.converted import ConvertedModel
 from asim_fx.errors import PlanError, SpecError, UsageError
+from asim_fx.exploration.bench import refuse_uncalibrated
 from asim_fx.exploration.knapsack import Item, Menu
 from asim_fx.exploration.options import Choices, Option, plan_rules
 from asim_fx.exploration.sensitivity import Images, reference_option, sensitivities, site_noise
@@ -40,7 +41,9 @@ class Workbench:
 
     def convert(self, spec: HardwareSpec) -> ConvertedModel:
         """Return the model on some hardware."""
-        return lower(map_onto(self.analysed.copied(), spec), self.analysed.model, self.analysed.example).eval()
+        converted = lower(map_onto(self.analysed.copied(), spec), self.analysed.model, self.analysed.example).eval()
+        refuse_uncalibrated(converted)
+        return converted
 
     def spec_with(self, chosen: Mapping[str, Option], why: Mapping[str, str] | None = None) -> HardwareSpec:
         """Return the spec with rules for sites added."""

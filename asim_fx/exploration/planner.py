@@ -8,9 +8,9 @@ from statistics import fmean
 
 from asim_fx.converted import ConvertedModel
 from asim_fx.errors import PlanError, UsageError
-from asim_fx.exploration.choose import Accuracy, Candidate, for_budget, for_floor
+from asim_fx.exploration.choose import Accuracy, Candidate, cheaper, for_budget, for_floor
 from asim_fx.exploration.findings import Findings, Tell, Workbench
-from asim_fx.exploration.knapsack import Choice, Menu, cost_of, damage_of
+from asim_fx.exploration.knapsack import Choice, Menu, cost_of, damage_of, frontier
 from asim_fx.exploration.options import Goal, Option
 from asim_fx.exploration.sensitivity import accuracy_of
 from asim_fx.report.rows import MappingReport
@@ -109,6 +109,9 @@ def make_plan(bench: Workbench, findings: Findings, goal: Goal, tell: Tell = lam
             return once if once < floor - _CLEARLY_BELOW else confirm(choice)
 
         rival = next((one for one in _by_cost(menus, uniform, confirm_if_close) if one.accuracy >= floor), None)
+        if rival is not None and rival.cost <= found.cost:  # the bisection stopped too early: accuracy is noisy
+            below = [choice for choice in frontier(menus) if cost_of(menus, choice) < rival.cost]
+            found = cheaper(menus, below, floor, accuracy, confirm) or found
     chosen = _chosen(findings, found.choice)
     if rival is not None and rival.cost <= found.cost and (floor is not None or rival.accuracy >= found.accuracy):
         chosen, found = _chosen(findings, rival.choice), rival  # nothing is gained by telling sites apart

@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from asim_fx.errors import PlanError
-from asim_fx.exploration.choose import for_budget, for_floor
-from asim_fx.exploration.knapsack import Choice, Item, cost_of, damage_of
+from asim_fx.exploration.choose import cheaper, for_budget, for_floor
+from asim_fx.exploration.knapsack import Choice, Item, cost_of, damage_of, frontier
 
 MENUS = [
     [Item(1, 9), Item(2, 5), Item(3, 2), Item(4, 0)],
@@ -54,3 +54,18 @@ def test_a_uniform_choice_that_simulates_better_wins() -> None:
 def test_a_budget_that_cannot_be_met_says_the_least() -> None:
     with pytest.raises(PlanError, match="least possible is 4"):
         for_budget(MENUS, 3, accuracy)
+
+
+def test_going_down_stops_after_three_failures_in_a_row() -> None:
+    steps = frontier(MENUS)
+    asked: list[Choice] = []
+
+    def confirm(choice: Choice) -> float:
+        asked.append(choice)
+        return 100.0 if steps.index(choice) in (5, 3) else 0.0
+
+    found = cheaper(MENUS, steps[:6], 50.0, accuracy=lambda choice: 100.0, confirm=confirm)
+    assert found is not None
+    assert found.choice == steps[3]
+    assert asked == [*reversed(steps[:6])]
+    assert cheaper(MENUS, steps[:6], 50.0, lambda choice: 0.0, confirm) is None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from asim_fx.analysis import analyse
-from asim_fx.errors import PlanError
+from asim_fx.errors import PlanError, UsageError
 from asim_fx.exploration.findings import Findings, Workbench, measure_sites
 from asim_fx.exploration.knapsack import cost_of
 from asim_fx.exploration.options import Choices, Goal, Option
@@ -119,3 +119,8 @@ def test_divergence() -> None:
 def test_the_reference_is_of_medium_noise() -> None:
     noise = [{"a": level, "b": level} for level in (5.0, 1.0, 3.0)]
     assert reference_option(noise, ["a", "b"]) == 2
+
+
+def test_what_needs_calibration_is_refused(bench: Workbench) -> None:
+    with pytest.raises(UsageError, match="calibration"):
+        bench.convert(load_spec("generic-255x8b", ["defaults.scale=static"]))
