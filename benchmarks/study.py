@@ -162,7 +162,7 @@ def _accuracy_section(accuracies: Sequence[Accuracy], samples: int, seeds: int) 
             yield f"- {accuracy.chip}, {accuracy.setting}: {accuracy.why}"
     yield ""
     yield (
-        f"Top-1 in % on {samples} test images, mean of {seeds} seeds and half the 95 % interval; one figure where "
+        f"Top-1 in % on {samples} test images, mean of {seeds} seeds and half the 95 % interval, 0.0 where "
         "nothing is random. Weights and inputs have the bits of the table above, with a scale for the whole tensor, "
         f"and were not trained for them. Windows are calibrated on {CALIBRATION_IMAGES} training images by compute SNR."
     )
