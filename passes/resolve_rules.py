@@ -9,7 +9,7 @@ from asim_fx.pipeline import Fact, PassContext, graph_pass
 from asim_fx.rules import Resolved, resolve
 
 
-@graph_pass(requires=[Fact.SITES, Fact.SIGNS, Fact.LAYOUTS], provides=[Fact.MAPPING])
+@graph_pass(requires=[Fact.SITES, Fact.CLIPS, Fact.SIGNS, Fact.LAYOUTS], provides=[Fact.MAPPING])
 def resolve_rules(graph_module: GraphModule, context: PassContext) -> bool:
     """Give every site a SitePlan: all fields of the spec, each with the rule and line that set it.
 

@@ -9,7 +9,7 @@ from asim_fx.ir import Target, iter_plans, iter_sites
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 
 
-@graph_pass(requires=[Fact.LOWERED], provides=[Fact.VERIFIED])
+@graph_pass(requires=[Fact.LOWERED, Fact.TRAINABLE], provides=[Fact.VERIFIED])
 def verify_graph(graph_module: GraphModule, context: PassContext) -> bool:
     """Remove dead nodes and unused modules; every analog or integer plan must be a call of its module, and no other.
 

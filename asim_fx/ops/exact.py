@@ -54,16 +54,6 @@ def has_byte_products(device: torch.device) -> bool:
     return device.type == "cpu" and hasattr(torch, "_int_mm") and supported is not None and bool(supported())
 
 
-def as_bytes(integers: Tensor, factor: int) -> Tensor | None:
-    """Return floating-point ``integers`` / ``factor``, which divides them, as int8; None where they do not fit."""
-    if not integers.numel():
-        return None
-    low, high = (float(bound) for bound in torch.aminmax(integers))
-    if low < -128 * factor or high > 127 * factor:
-        return None
-    return (integers if factor == 1 else integers / factor).to(torch.int8)
-
-
 def byte_matmul(left: Tensor, right: Tensor) -> Tensor:
     """Return ``left @ right`` of int8 (g, m, k) and (g, k, n) as int32, exact for k below 2**17."""
     return torch.stack([torch._int_mm(*pair) for pair in zip(left, right, strict=True)])

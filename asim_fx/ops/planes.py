@@ -90,3 +90,15 @@ def _is_in_place(plane: Plane) -> bool:
 def partial_largest(planes: Sequence[Plane], chosen: Iterable[int]) -> int:
     """Return a bound on the magnitude of ``partial_codes``."""
     return sum(abs(planes[index].place) * planes[index].largest for index in chosen)
+
+
+def partial_range(planes: Sequence[Plane], chosen: Iterable[int]) -> tuple[int, int]:
+    """Return bounds on ``partial_codes``: nothing is below the first or above the second."""
+    low = high = 0
+    for index in chosen:
+        plane = planes[index]
+        largest = plane.place * plane.largest
+        both = plane.whole or plane.minus is not None
+        low += -abs(largest) if both else min(0, largest)
+        high += abs(largest) if both else max(0, largest)
+    return low, high

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from asim_fx.ops.exact import as_bytes, byte_matmul, float32_holds, has_byte_products, integer_matmul
-from asim_fx.ops.planes import Plane, partial_codes, partial_largest
+from asim_fx.ops.exact import byte_matmul, float32_holds, has_byte_products, integer_matmul
+from asim_fx.ops.planes import Plane, partial_codes, partial_largest, partial_range
 from asim_fx.ops.schedule import ExactPart, Schedule
 
 _LONGEST = 2**17
@@ -41,10 +41,10 @@ def stored_product(part: ExactPart, stored: Tensor, work: Schedule) -> StoredPro
         stored = stored[..., :1]
     chosen = partial_codes(stored, work.stored, part.stored)
     factor = _lowest_place(work.stored, part.stored)
-    small = has_byte_products(stored.device) and stored.shape[1] < _LONGEST
-    return StoredProduct(
-        part, chosen, largest_column(chosen, part, work), as_bytes(chosen, factor) if small else None, factor
-    )
+    fast = has_byte_products(stored.device) and stored.shape[1] < _LONGEST and stored.numel() > 0
+    small = fast and _fits_bytes(work.stored, part.stored) and _fits_bytes(work.streamed, part.streamed)
+    in_bytes = _as_bytes(chosen, factor) if small else None
+    return StoredProduct(part, chosen, largest_column(chosen, part, work), in_bytes, factor)
 
 
 def exact_product(product: StoredProduct, vectors: Tensor, work: Schedule) -> Tensor:
@@ -53,9 +53,8 @@ def exact_product(product: StoredProduct, vectors: Tensor, work: Schedule) -> Te
     left = partial_codes(vectors, work.streamed, streamed)
     if product.stored_bytes is not None:
         factor = _lowest_place(work.streamed, streamed)
-        left_bytes = as_bytes(left, factor)
-        if left_bytes is not None:
-            return byte_matmul(left_bytes, product.stored_bytes).to(torch.float64) * (factor * product.factor)
+        integers = byte_matmul(_as_bytes(left, factor), product.stored_bytes)
+        return integers.to(torch.float64) * (factor * product.factor)
     largest = partial_largest(work.streamed, streamed)
     term = largest * partial_largest(work.stored, product.part.stored)
     return integer_matmul(left, product.stored, term, largest_sum=largest * product.column)
@@ -71,6 +70,18 @@ def largest_column(stored: Tensor, part: ExactPart, work: Schedule) -> int:
         return largest
     exact = torch.float32 if float32_holds(largest) else torch.float64
     return int(stored.abs().sum(dim=-2, dtype=exact).max())
+
+
+def _fits_bytes(planes: Sequence[Plane], chosen: Iterable[int]) -> bool:
+    """Return whether what planes carry fits int8, in units of the lowest place."""
+    picked = tuple(chosen)
+    low, high = partial_range(planes, picked)
+    factor = _lowest_place(planes, picked)
+    return low >= -128 * factor and high <= 127 * factor
+
+
+def _as_bytes(integers: Tensor, factor: int) -> Tensor:
+    return (integers if factor == 1 else integers / factor).to(torch.int8)
 
 
 def _lowest_place(planes: Sequence[Plane], chosen: Iterable[int]) -> int:

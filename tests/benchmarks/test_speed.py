@@ -23,7 +23,11 @@ def test_every_read_is_counted(small: Operation, bits: int) -> None:
 
 def test_the_operations_are_those_that_are_named() -> None:
     shapes = {one.name: tuple(one.layer(one.images).shape) for one in operations()}
-    assert shapes == {"conv 64->64, 3x3, 32x32, batch 4": (4, 64, 32, 32), "linear 200 x 768 x 768": (200, 768)}
+    assert shapes == {
+        "conv 64->64, 3x3, 32x32, batch 4": (4, 64, 32, 32),
+        "conv 128->128, 3x3, 16x16, batch 16": (16, 128, 16, 16),
+        "linear 200 x 768 x 768": (200, 768),
+    }
 
 
 def test_the_least_of_several_runs_after_one_that_is_not_counted() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from asim_fx.ir import input_plane_widths
 from asim_fx.ops.config import Operand
-from asim_fx.ops.planes import extract, partial_codes, partial_largest, planes_of
+from asim_fx.ops.planes import extract, partial_codes, partial_largest, partial_range, planes_of
 
 
 @given(st.integers(2, 12), st.booleans(), st.integers(1, 12))
@@ -34,3 +34,6 @@ def test_partial_codes(chosen: set[int]) -> None:
     expected = sum((planes[i].place * extract(codes.int(), planes[i]) for i in chosen), torch.zeros_like(codes))
     assert torch.equal(partial_codes(codes, planes, chosen), expected)
     assert expected.abs().max() <= partial_largest(planes, chosen)
+    low, high = partial_range(planes, chosen)
+    assert low <= expected.min()
+    assert expected.max() <= high

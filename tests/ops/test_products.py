@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asim_fx.ops import products
-from asim_fx.ops.exact import as_bytes, byte_matmul, has_byte_products
+from asim_fx.ops.config import Operand
+from asim_fx.ops.exact import byte_matmul, has_byte_products
+from asim_fx.ops.planes import planes_of
 from asim_fx.ops.schedule import schedule
 from tests.ops.configs import make_config
 from tests.ops.engines.test_cpu_engine import random_codes
@@ -37,7 +39,8 @@ def test_the_largest_bytes_do_not_saturate() -> None:
     assert (byte_matmul(left, right) == 4000 * 128 * 128).all()
 
 
-def test_what_does_not_fit_is_no_byte() -> None:
-    assert as_bytes(torch.tensor([128.0]), 1) is None
-    assert as_bytes(torch.tensor([-129.0]), 1) is None
-    assert torch.equal(as_bytes(torch.tensor([254.0, -256.0]), 2), torch.tensor([127, -128], dtype=torch.int8))  # type: ignore[arg-type]
+def test_what_may_not_fit_is_no_byte() -> None:
+    """Nine bits with a sign; eight bits without one; a sign alone with eight bits."""
+    for bits, signed, fits in ((9, True, False), (8, False, False), (8, True, True), (7, False, True)):
+        planes = planes_of(Operand(bits, signed), (1,) * bits)
+        assert products._fits_bytes(planes, range(bits)) is fits

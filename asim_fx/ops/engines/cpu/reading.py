@@ -35,7 +35,7 @@ from asim_fx.ops.engines.cpu.converting import IDENTITY, add_looked_up, add_scal
 from asim_fx.ops.engines.cpu.counting import count, count_more
 from asim_fx.ops.engines.cpu.drawing import add_cut, choose_entries, decide, fetch, settle_same, settle_scaled
 from asim_fx.ops.engines.cpu.lanes import I64, LANES, U32, lane_rows
-from asim_fx.ops.engines.cpu.voting import add_voted
+from asim_fx.ops.engines.cpu.voting import SPARE_ROWS, add_voted
 from asim_fx.ops.engines.cpu.words import ELEMENT, HIGH, SAMPLE, count_outputs, philox_lanes
 
 _OTHERS_AT_ONCE = 128
@@ -53,7 +53,7 @@ class _Scratch(NamedTuple):
         wanted_pairs: the same as uint64.
         found: one row, of entries.
         found_pairs: the same as uint64.
-        work: sums, one row each, and below them the codes that are voted on.
+        work: sums, one row each, below them the codes that are voted on, and rows to count votes in.
         nothing: whether a bit of the other vector is clear in all rows of the tile.
     """
 
@@ -113,7 +113,7 @@ def read_lanes(
         wanted.reshape(LANES).view(np.uint64),
         found,
         found.reshape(LANES).view(np.uint64),
-        lane_rows(sums_count + most),
+        lane_rows(sums_count + most + SPARE_ROWS),
         np.zeros(other_bits, np.bool_),
     )
     totals = np.zeros((min(_OTHERS_AT_ONCE, count_others), sums_count, LANES), np.int64)
@@ -275,7 +275,7 @@ def _read_tile(
                     )
                     # fmt: on
             if reads > 1:
-                add_voted(codes, reads, of.how, factor, work, row)
+                add_voted(work, voted, reads, work.shape[0] - SPARE_ROWS, of.how, factor, row)
         for s in range(voted):
             for n in range(LANES):
                 totals[v, s, n] += np.int64(signed_sums[s, n])
