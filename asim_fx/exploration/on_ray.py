@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -14,6 +15,7 @@ from asim_fx.exploration.cells import CellResult, Evaluate, Prepare, RunCells
 from asim_fx.exploration.pool import use_one_thread
 
 LOCAL = "local"
+_CONNECT_SECONDS = 10.0
 _MOST_DEATHS = 5
 """Of the workers of one cell."""
 
@@ -65,6 +67,7 @@ def check_installed() -> None:
 
 
 def _connect(ray: Any, address: str, workers: int) -> None:
+    _check_listening(address)
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if address == LOCAL:
@@ -73,6 +76,18 @@ def _connect(ray: Any, address: str, workers: int) -> None:
             ray.init(address=address, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         message = f"there is no Ray cluster at {address}: {str(error).splitlines()[0]}"
+        raise UsageError(message, hint="--ray local starts one on this machine") from error
+
+
+def _check_listening(address: str) -> None:
+    """Refuse an address where nobody listens: Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        message = f"there is no Ray cluster at {address}: {error}"
         raise UsageError(message, hint="--ray local starts one on this machine") from error
 
 
