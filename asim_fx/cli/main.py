@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from asim_fx.cli.interrupts import ending_at_interrupt
@@ -43,97 +44,54 @@ def run() -> None:
 
 def run_convert() -> None:
     """Run ``asim-convert``."""
-
-    def app() -> typer.Typer:
-        from asim_fx.cli import convert
-
-        return _single(convert.convert, convert.HELP)
-
-    _run(app, "asim-convert")
+    _run(lambda: _app_of("convert"), "asim-convert")
 
 
 def run_simulate() -> None:
     """Run ``asim-simulate``."""
-
-    def app() -> typer.Typer:
-        from asim_fx.cli import simulate
-
-        return _single(simulate.simulate, simulate.HELP)
-
-    _run(app, "asim-simulate")
-
-
-def run_train() -> None:
-    """Run ``asim-train``."""
-
-    def app() -> typer.Typer:
-        from asim_fx.cli import train
-
-        return _single(train.train, train.HELP)
-
-    _run(app, "asim-train")
-
-
-def run_spec() -> None:
-    """Run ``asim-spec``."""
-
-    def app() -> typer.Typer:
-        from asim_fx.cli import spec
-
-        return spec.app
-
-    _run(app, "asim-spec")
-
-
-def run_report() -> None:
-    """Run ``asim-report``."""
-
-    def app() -> typer.Typer:
-        from asim_fx.cli import report
-
-        return report.app
-
-    _run(app, "asim-report")
+    _run(lambda: _app_of("simulate"), "asim-simulate")
 
 
 def run_sweep() -> None:
     """Run ``asim-sweep``."""
-
-    def app() -> typer.Typer:
-        from asim_fx.cli import sweep
-
-        return _single(sweep.sweep, sweep.HELP)
-
-    _run(app, "asim-sweep")
+    _run(lambda: _app_of("sweep"), "asim-sweep")
 
 
 def run_plan() -> None:
     """Run ``asim-plan``."""
+    _run(lambda: _app_of("plan"), "asim-plan")
 
-    def app() -> typer.Typer:
-        from asim_fx.cli import plan
 
-        return _single(plan.plan, plan.HELP)
+def run_train() -> None:
+    """Run ``asim-train``."""
+    _run(lambda: _app_of("train"), "asim-train")
 
-    _run(app, "asim-plan")
+
+def run_spec() -> None:
+    """Run ``asim-spec``."""
+    _run(lambda: _app_of("spec"), "asim-spec")
+
+
+def run_report() -> None:
+    """Run ``asim-report``."""
+    _run(lambda: _app_of("report"), "asim-report")
 
 
 def run_import() -> None:
     """Run ``asim-import``."""
-
-    def app() -> typer.Typer:
-        from asim_fx.cli import importing
-
-        return importing.app
-
-    _run(app, "asim-import")
+    _run(lambda: _app_of("importing"), "asim-import")
 
 
-def _single(command: object, text: str) -> typer.Typer:
+def _app_of(module: str) -> typer.Typer:
+    """Return the app of a module of this package: its own, or one of the command that is called as the module is."""
     import typer
 
+    found = import_module(f"asim_fx.cli.{module}")
+    if hasattr(found, "app"):
+        own: typer.Typer = found.app
+        return own
     app = typer.Typer()
-    app.command(help=text)(command)  # type: ignore[type-var]
+    app.command(help=found.HELP)(getattr(found, module))
     return app
 
 
