@@ -1,6 +1,6 @@
 """Figure 6: accuracy against the bits of the converter, bit-serial: `python -m benchmarks.reproduce.fig6`.
 
-For the paper's networks: --model asim:resnet18_cifar --checkpoint FILE --data asim-cifar10:DIR, and so on.
+For the paper's networks: --model asim:resnet18_cifar --checkpoint FILE --data DIR, and so on.
 """
 
 from __future__ import annotations
