@@ -80,3 +80,15 @@ def has_real_cells(effects: ReadEffects) -> bool:
 def needs_columns(effects: ReadEffects) -> bool:
     """Whether two columns of one die convert the same MAC value differently, so that one table does not serve all."""
     return bool(effects.adc_gain_sigma_percent or effects.adc_offset_sigma_lsb)
+
+
+def differs_by_die(effects: ReadEffects) -> bool:
+    """Whether two dies of one chip compute differently."""
+    return bool(
+        needs_columns(effects)
+        or (effects.cell_variation_percent and not effects.cell_variation_redrawn)
+        or (effects.capacitor_sigma_percent and not effects.capacitors_redrawn)
+        or effects.stuck_at_0_percent
+        or effects.stuck_at_1_percent
+        or effects.dnl_sigma_lsb
+    )

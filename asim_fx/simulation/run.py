@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from asim_fx.converted import ConvertedModel
 from asim_fx.data import DataSource
 from asim_fx.errors import DataError, InputError, UsageError
 from asim_fx.fingerprint import fingerprint
+from asim_fx.nonidealities.reads import differs_by_die
 from asim_fx.passes.lower_sites import RNG
 from asim_fx.sharding import ALONE, Shard
 from asim_fx.simulation.journal import BatchKey, BatchResult, Journal, Variant, open_journal
@@ -26,6 +28,11 @@ from asim_fx.simulation.metrics import (
     estimate_over_images,
     estimate_over_seeds,
     spread_over_dies,
+)
+
+ALL_DIES_ALIKE = (
+    "notice: nothing in this spec differs from die to die (capacitors, cells, converters): the dies differ by the draws "
+    "of their noise alone"
 )
 
 Progress = Callable[[int, int | None], None]
@@ -135,6 +142,8 @@ def simulate(
     if dies is not None and dies < 1:
         msg = f"there must be at least one die, not {dies}"
         raise UsageError(msg)
+    if dies is not None and not any(differs_by_die(site.config.read) for site in converted.sites().values()):
+        logging.getLogger(__name__).warning(ALL_DIES_ALIKE)
     runs = _runs(seeds, [None] if dies is None else range(dies), baseline=baseline)
     path = results_file if shard.leads else None
     with open_journal(path, header, resume=resume, overwrite=overwrite) as journal:

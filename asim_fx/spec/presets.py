@@ -16,10 +16,18 @@ def adc_in_words(macro: Macro) -> str:
 
 
 def noise_in_words(spec: HardwareSpec, name: str) -> str:
-    """Return the noise of a macro in % of full scale: ``none``, or ``unknown`` where nobody published it."""
-    noise = spec.macros[name].noise
+    """Return the noise of a macro, in % of full scale where nothing else is said.
+
+    ``none`` where there is none, and ``unknown`` where nobody published it.
+    """
+    macro = spec.macros[name]
+    noise, comparator = macro.noise, macro.adc.comparator_noise_lsb_rms
     parts = [f"{noise.random_percent_fs:g} random"] * (noise.random_percent_fs > 0)
+    parts += [f"{noise.random_lsb_rms:g} LSB random"] * (noise.random_lsb_rms > 0)
+    parts += [] if noise.enob is None else [f"ENOB {noise.enob:g}"]
+    parts += [] if noise.sndr_db is None else [f"SNDR {noise.sndr_db:g} dB"]
     parts += [f"{noise.nonlinear_percent_fs:g} nonlinear"] * (noise.nonlinear_percent_fs > 0)
+    parts += [f"{comparator:g} LSB comparator"] * (comparator > 0)
     source = "" if spec.chip is None else spec.chip.source_of(f"macros.{name}.noise.random_percent_fs")
     return ", ".join(parts) or (NOT_PUBLISHED if source == NOT_PUBLISHED else "none")
 

@@ -71,6 +71,7 @@ def test_dies_are_shown(capsys, artifact: Path) -> None:
     assert result.code == 0, result.err
     assert "top-1 % over 2 dies: mean" in result.out
     assert "worst" in result.out
+    assert "nothing in this spec differs from die to die" in " ".join(result.err.split())
     data = json.loads(run(capsys, "asim-simulate", artifact, *DIGITS, "--dies", 2, "--json").out)
     assert data["variants"][-1]["over_dies"]["dies"] == 2
     assert run(capsys, "asim-simulate", artifact, *DIGITS, "--dies", 0).code == 2
