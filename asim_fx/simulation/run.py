@@ -31,8 +31,8 @@ from asim_fx.simulation.metrics import (
 )
 
 ALL_DIES_ALIKE = (
-    "notice: nothing in this spec differs from die to die (capacitors, cells, converters): the dies differ by the draws "
-    "of their noise alone"
+    "notice: nothing in this spec differs from die to die (capacitors, cells, converters): dies differ by the draws of "
+    "their noise alone"
 )
 
 Progress = Callable[[int, int | None], None]
