@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asim_fx.report.views.axis import ticks
@@ -12,6 +12,7 @@ def test_round_figures():
     assert ticks(0.0) == [0.0]
 
 
+@example(0.4375, 2)
 @given(st.floats(1e-15, 1e6), st.integers(2, 10))
 def test_they_fill_the_axis_and_stay_on_it(end, most):
     places = ticks(end, most)
