@@ -130,16 +130,7 @@ def train(
     batches = epoch_batches(len(images), recipe.batch_size, recipe.seed, 0)
     _prepare(net, images, batches[0], recipe, run)
     optimizer, trainee = _trainee(net, recipe, run)
-    scheduler, _ = create_scheduler_v2(
-        optimizer,
-        sched=recipe.sched,
-        num_epochs=recipe.epochs,
-        warmup_epochs=recipe.warmup_epochs,
-        warmup_lr=recipe.lr / 100,
-        min_lr=recipe.min_lr,
-        step_on_epochs=False,
-        updates_per_epoch=len(batches),
-    )
+    scheduler = _scheduler(optimizer, recipe, len(batches))
     identity = {
         "recipe": recipe.to_json(),
         "model and spec": fingerprint(net.graph_modules),
@@ -163,7 +154,12 @@ def train(
             }
             last = epoch + 1 == recipe.epochs
             if last or (epoch + 1) % run.eval_every == 0:
-                answers = _evaluated(net, validation, recipe, run)
+                try:
+                    answers = _evaluated(net, validation, recipe, run)
+                except NumericsError as error:
+                    message = f"training went wrong in epoch {epoch + 1}, as its evaluation shows: {error}"
+                    hint = f"lower --lr, or add --warmup-epochs; an earlier state is in {run.folder / CHECKPOINT}"
+                    raise NumericsError(message, hint=hint) from error
                 record |= {"loss": answers.loss, "top1": answers.top1}
             log({name: value for name, value in record.items() if name not in ("epoch", "step")}, record["step"])
             record["seconds"] = time.perf_counter() - started
@@ -213,6 +209,25 @@ def _trainee(net: ConvertedModel, recipe: TrainingRecipe, run: Run) -> tuple[Opt
         raise UsageError(message, hint="for example sgd, adamw, lamb or lion") from error
     wrapped: Any = run.fabric.setup_optimizers(optimizer)
     return optimizer, Trainee(net, wrapped, criterion_for(recipe), recipe, run.fabric, scores.shape[1])
+
+
+def _scheduler(optimizer: Optimizer, recipe: TrainingRecipe, updates: int) -> Any:
+    """Return timm's schedule of the learning rate, by updates."""
+    try:
+        scheduler, _ = create_scheduler_v2(
+            optimizer,
+            sched=recipe.sched,
+            num_epochs=recipe.epochs,
+            warmup_epochs=recipe.warmup_epochs,
+            warmup_lr=recipe.lr / 100,
+            min_lr=recipe.min_lr,
+            step_on_epochs=False,
+            updates_per_epoch=updates,
+        )
+    except (AssertionError, ValueError) as error:
+        message = f"--sched {recipe.sched}: {first_line(error)}"
+        raise UsageError(message, hint="for example cosine, step, poly or none") from error
+    return scheduler
 
 
 def _epoch(

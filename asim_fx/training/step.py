@@ -61,6 +61,9 @@ class Part:
     labels: Tensor
 
 
+_STEADIER = "lower --lr, add --warmup-epochs or --clip-grad"
+
+
 def update(trainee: Trainee, parts: Sequence[Part], batch: int, step: int) -> float:
     """Move the weights once, and return the loss of the whole batch.
 
@@ -88,7 +91,11 @@ def update(trainee: Trainee, parts: Sequence[Part], batch: int, step: int) -> fl
         for weight in weights:
             weight.grad = None
         share = len(part.labels) / batch
-        loss = _loss(trainee, part, step, step * recipe.batch_size) * share
+        try:
+            loss = _loss(trainee, part, step, step * recipe.batch_size) * share
+        except NumericsError as error:
+            message = f"at update {step}: {error}"
+            raise NumericsError(message, hint=_STEADIER) from error
         fabric.backward(loss)
         moved = [tensor * share for tensor in statistics]
         extra = [*moved, loss.detach().reshape(1).to(torch.float32)]
@@ -98,7 +105,7 @@ def update(trainee: Trainee, parts: Sequence[Part], batch: int, step: int) -> fl
     result = float(mean_loss)
     if not math.isfinite(result):
         message = f"the loss is {result} at update {step}"
-        raise NumericsError(message, hint="lower --lr, add --warmup-epochs or --clip-grad")
+        raise NumericsError(message, hint=_STEADIER)
     for weight, gradient in zip(weights, values[: len(weights)], strict=True):
         weight.grad = gradient
     if len(parts) * fabric.world_size > 1:

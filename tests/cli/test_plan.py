@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.cli.command import run
 from tests.cli.test_bad_input import is_refused
@@ -40,6 +41,14 @@ def test_a_plan_is_an_ordinary_spec(capsys, tmp_path: Path) -> None:
 )
 def test_bad_input(capsys, arguments: tuple[object, ...], code: int, words: tuple[str, ...]) -> None:
     is_refused(run(capsys, "asim-plan", *NET, *arguments), code, *words)
+
+
+def test_one_class(capsys, tmp_path: Path) -> None:
+    (tmp_path / "0").mkdir()
+    for number in range(4):
+        Image.new("L", (8, 8), 40 * number).save(tmp_path / "0" / f"{number}.png")
+    arguments = ("asim:digits_vit", "generic-255x8b", "--data", tmp_path, "--floor", "drop=1")
+    is_refused(run(capsys, "asim-plan", *arguments), 2, "all images are of one class")
 
 
 def test_empty_data(capsys, tmp_path: Path) -> None:

@@ -108,10 +108,14 @@ def test_one_class(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "one class" in refused.err
 
 
-def test_a_loss_that_explodes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["float", "qat"])
+@pytest.mark.parametrize("evaluations", [1, 9])
+def test_a_loss_that_explodes(capsys: pytest.CaptureFixture[str], tmp_path: Path, mode: str, evaluations: int) -> None:
     out = tmp_path / "out"
-    refused = run(capsys, "asim-train", *SHORT, "--mode", "float", "--opt", "sgd", "--lr", "1e25", "-o", out)
+    options = ("--mode", mode, "--opt", "sgd", "--lr", "1e25", "--eval-every", evaluations)
+    refused = run(capsys, "asim-train", *SHORT, *options, "-o", out)
     assert refused.code == 2
+    assert "epoch 1" in refused.err
     assert "hint: lower --lr" in refused.err
     assert (out / "checkpoint.safetensors").is_file()
     assert not (out / "manifest.json").exists()
@@ -121,6 +125,7 @@ def test_a_loss_that_explodes(capsys: pytest.CaptureFixture[str], tmp_path: Path
     ("options", "words"),
     [
         (("--opt", "nonesuch"), "--opt nonesuch"),
+        (("--sched", "nonesuch"), "--sched nonesuch"),
         (("--batch-size", "30", "--parts", "4"), "cannot be cut in 4 equal parts"),
         (("--val", "2"), "between 0 and 1"),
         (("--smoothing", "1.5"), "smoothing must lie in 0..1"),

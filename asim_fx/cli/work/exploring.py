@@ -157,6 +157,9 @@ def open_workbench(question: Question, choose_split: str | None) -> Workbench:
         other = replace(question, data=replace(question.data, split=choose_split))
         source = bench.analysed.source
         choosing = images_of(_open_data(other, {} if source is None else source.data_config))
+    if len({*choosing.labels.tolist(), *reporting.labels.tolist()}) == 1:
+        message = f"{bench.data.description}: all images are of one class, so accuracy says nothing"
+        raise DataError(message, hint="give --data a folder with a sub-folder for each class")
     workbench = Workbench(bench.analysed, bench.spec, choosing, reporting, question.seeds)
     classes = int(max(choosing.labels.max(), reporting.labels.max())) + 1
     outputs = scores_of(workbench.convert(load_spec("ideal")), choosing.first(1)).shape[1]
