@@ -52,7 +52,7 @@ def simulate(
     workers: Annotated[
         int, typer.Option("--workers", "-j", metavar="N", min=0, help="Processes that decode images.")
     ] = 2,
-    num_samples: Annotated[int | None, typer.Option(metavar="N", min=1, help="Take only the first N images.")] = None,
+    num_samples: Annotated[int | None, typer.Option(metavar="N", min=1, help="Take only N images.")] = None,
     seeds: Annotated[str, typer.Option(metavar="S", help="Of the noise: 0:5 is 0 to 4; also 3, or 0,2,5.")] = "0",
     dies: Annotated[
         int | None,

@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -83,6 +84,23 @@ class FolderImages:
     def where(self, index: int) -> str:
         """Return the file."""
         return str(self.files[index])
+
+    def in_turn(self, samples: int) -> FolderImages:
+        """Return so many of the images: the first of each class, then the second of each class, and so on.
+
+        Files come sorted by class, so that their first thousands may all be of one.
+        """
+        seen = Counter[int]()
+        turns = []
+        for label in self.labels:
+            turns.append(seen[label])
+            seen[label] += 1
+        chosen = sorted(range(len(self)), key=turns.__getitem__)[:samples]
+        return replace(
+            self,
+            files=tuple(self.files[index] for index in chosen),
+            labels=tuple(self.labels[index] for index in chosen),
+        )
 
 
 @dataclass(frozen=True)

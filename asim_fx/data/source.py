@@ -151,7 +151,7 @@ def open_data(
         split: which part; for the digits, ``validation`` and ``test`` are the same images.
         batch_size: images in a batch.
         workers: processes that decode; 0 decodes in this one. A stream is always read in this one, in order.
-        num_samples: take only the first so many.
+        num_samples: take only so many: of a folder in turn from each class, of other data the first.
         transform: makes a tensor of a PIL image in the place of timm's evaluation transform; not for the digits.
 
     Raises:
@@ -168,6 +168,8 @@ def open_data(
             images = open_by_name(source, data_dir, split, transform, mode)
         else:
             images = open_folder(source, split, transform, mode)
+            if num_samples is not None and num_samples < len(images):
+                images = images.in_turn(num_samples)
     known = None if isinstance(images, ImageStream) else len(images)
     if known == 0:
         msg = f"{source} is empty (split {split!r})"

@@ -68,11 +68,22 @@ def test_the_folder_of_the_split_is_found(folder: Path, tmp_path: Path, split_fo
     assert open_data(str(root), config=RGB, split="train").samples == 1
 
 
-def test_num_samples_takes_the_first(folder: Path) -> None:
+def test_num_samples_takes_images_of_a_folder_in_turn_from_each_class(folder: Path) -> None:
     source = open_data(str(folder), config=RGB, batch_size=4, num_samples=6)
-    assert everything(source)[1].tolist() == [0, 0, 0, 1, 1, 1]
+    images, labels = everything(source)
+    assert labels.tolist() == [0, 1, 2, 3, 0, 1]
+    assert ((images[:, 0, 0, 0] * 0.5 + 0.5) * 255).round().tolist() == [0, 10, 20, 30, 1, 11]
     assert (source.samples, source.batch_count) == (6, 2)
+    fewer = open_data(str(folder), config=RGB, num_samples=4)
+    assert torch.equal(everything(fewer)[0], images[:4])
     assert open_data(str(folder), config=RGB, num_samples=99).samples == 12
+
+
+def test_a_class_with_few_images_gives_those_it_has(folder: Path) -> None:
+    for position in (1, 2):
+        (folder / "c1" / f"{position}.png").unlink()
+    source = open_data(str(folder), config=RGB, num_samples=9)
+    assert everything(source)[1].tolist() == [0, 1, 2, 3, 1, 2, 3, 1, 2]
 
 
 @pytest.mark.parametrize("first", [0, 1, 2, 3])

@@ -33,7 +33,7 @@ class DataOptions:
         data_dir: where a named data set lies.
         split: part of the data.
         batch_size: images in a batch.
-        num_samples: take only the first so many.
+        num_samples: take only so many.
     """
 
     source: str
