@@ -28,7 +28,7 @@ from asim_fx.training.checkpoint import Position, read_checkpoint, write_checkpo
 from asim_fx.training.evaluation import Answers, evaluate
 from asim_fx.training.form import deploy, original_state
 from asim_fx.training.logs import open_log
-from asim_fx.training.noise import measure_trim_noise
+from asim_fx.training.noise import set_trim_noise
 from asim_fx.training.objective import criterion_for
 from asim_fx.training.order import epoch_batches, part_bounds
 from asim_fx.training.outcome import (
@@ -180,12 +180,7 @@ def _prepare(net: ConvertedModel, images: ImageList, first: list[int], recipe: T
     if (uncalibrated_sites(net) or uncalibrated_windows(net)) and recipe.mode != "float":
         calibrate(net, [batch])
     net.set_fidelity(_FORWARD[recipe.mode])
-    for site in net.sites().values():
-        site.trim_noise = 0.0
-    if recipe.mode == "nat":
-        measured = measure_trim_noise(net, batch) if recipe.trim_noise < 0 else {}
-        for name, site in net.sites().items():
-            site.trim_noise = measured.get(name, 0.0) if recipe.trim_noise < 0 else recipe.trim_noise
+    set_trim_noise(net, batch, recipe)
     net.train()
 
 
