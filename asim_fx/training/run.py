@@ -312,7 +312,12 @@ def _write_progress(folder: Path, net: ConvertedModel, model: nn.Module, positio
     write_history(folder, position.history)
     measured = [record["top1"] for record in position.history if record["top1"] is not None]
     if position.history[-1]["top1"] is not None and measured[-1] == max(measured):
-        write_weights(folder / BEST, original_state(net, model))
+        write_weights(folder / BEST, original_state(net, model), _bounded(net))
+
+
+def _bounded(net: ConvertedModel) -> tuple[str, ...]:
+    source = net.recipe.source
+    return source.bounded if source is not None else ()
 
 
 def _finish(
@@ -328,7 +333,7 @@ def _finish(
     net.reseed(recipe.seed)
     result = deploy(net, model)
     if run.shard.leads:
-        write_weights(run.folder / WEIGHTS, original_state(net, model))
+        write_weights(run.folder / WEIGHTS, original_state(net, model), _bounded(net))
         write_answers(run.folder, answers, validation)
         _draw(run.folder, position, answers)
         place_artifact(result, run.folder)
