@@ -51,7 +51,12 @@ class Setup:
     def built(self) -> BuiltModel:
         """The network, in float."""
         options = self.options
-        return build_model(options.model, checkpoint=options.checkpoint, num_classes=options.num_classes)
+        return build_model(
+            options.model,
+            checkpoint=options.checkpoint,
+            num_classes=options.num_classes,
+            model_kwargs=options.model_kwargs,
+        )
 
     @cached_property
     def data(self) -> DataSource:
@@ -120,6 +125,7 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     made.add_argument("--model", default="asim:digits_resnet", help="as asim-convert takes it")
     made.add_argument("--checkpoint", type=Path, metavar="FILE", help="its weights; see asim-import checkpoint")
     made.add_argument("--num-classes", type=int, metavar="N")
+    made.add_argument("--model-kwargs", action="append", default=[], metavar="K=V", help="as asim-convert takes them")
     made.add_argument("--data", default="digits", metavar="SOURCE", help="as asim-simulate takes it")
     made.add_argument("--data-dir", type=Path, metavar="DIR")
     made.add_argument("--split", default="test")
