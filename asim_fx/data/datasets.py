@@ -62,6 +62,7 @@ class FolderImages:
     classes: int
     transform: Transform
     mode: str
+    note: str = ""
 
     @property
     def identity(self) -> str:
@@ -85,11 +86,19 @@ class FolderImages:
         """Return the file."""
         return str(self.files[index])
 
-    def in_turn(self, samples: int) -> FolderImages:
+    def remarked(self, samples: int | None) -> FolderImages:
+        """Return these images, with a note where the first so many are all of one class."""
+        if samples is None or samples >= len(self) or self.classes == 1 or len(set(self.labels[:samples])) > 1:
+            return self
+        return replace(self, note="all of one class")
+
+    def in_turn(self, samples: int | None) -> FolderImages:
         """Return so many of the images: the first of each class, then the second of each class, and so on.
 
         Files come sorted by class, so that their first thousands may all be of one.
         """
+        if samples is None or samples >= len(self):
+            return self
         seen = Counter[int]()
         turns = []
         for label in self.labels:
@@ -100,6 +109,7 @@ class FolderImages:
             self,
             files=tuple(self.files[index] for index in chosen),
             labels=tuple(self.labels[index] for index in chosen),
+            note="in turn from each class",
         )
 
 
