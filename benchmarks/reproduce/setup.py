@@ -79,7 +79,7 @@ class Setup:
 
     @cached_property
     def baselines(self) -> tuple[float, float]:
-        """Top-1 in % of the float model, and of ideal 8-bit integers."""
+        """Top-1 in % of the float model, and of ideal integers."""
         variants = {result.variant: result.top1.mean for result in self._simulate(("macros.m.adc.bits=ideal",), (0,))}
         return variants["float"], variants["integer"]
 
@@ -97,7 +97,8 @@ class Setup:
         converted = asim_fx.convert(self.built.model, chip(overrides), torch.randn(2, *size), source=self.built.source)
         results = None
         if self.options.results is not None:
-            words = "_".join([self.network, self.data.identity[:8], *overrides])
+            weights = self.options.checkpoint.stem if self.options.checkpoint is not None else "own"
+            words = "_".join([self.network, weights, self.data.identity[:8], *overrides])
             results = self.options.results / f"{re.sub(r'[^A-Za-z0-9.=_-]', '-', words)}.jsonl"
         print(f"{self.network}: {' '.join(overrides)}", file=sys.stderr, flush=True)
         baseline = "macros.m.adc.bits=ideal" in overrides
@@ -114,9 +115,11 @@ class Setup:
     def heading(self, title: str) -> str:
         """Return what stands above a table: what was measured, on what, and where."""
         exact, integer = self.baselines
+        error = 50 / (self.data.samples or 1) ** 0.5
         return (
             f"{title}\n\n`{self.options.model}` on {self.data.description}, seeds {self.options.seeds}: "
-            f"float {exact:.2f} %, ideal 8-bit integers {integer:.2f} %. {machine()}, {self.options.device}.\n"
+            f"float {exact:.2f} %, ideal integers {integer:.2f} %. Of these images alone, 50 % has a standard error of "
+            f"{error:.1f} points. {machine()}, {self.options.device}.\n"
         )
 
 
