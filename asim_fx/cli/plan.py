@@ -10,6 +10,7 @@ import typer
 
 from asim_fx.cli.interrupts import ending_at_interrupt
 from asim_fx.cli.shared_options import (
+    BalancedOption,
     BatchOption,
     CheckpointOption,
     ClassesOption,
@@ -80,6 +81,7 @@ def plan(
     ] = None,
     batch_size: BatchOption = 64,
     num_samples: SamplesOption = None,
+    balanced: BalancedOption = False,
     probe_samples: Annotated[int, typer.Option(metavar="N", min=1, help="Images to measure single sites with.")] = 128,
     checkpoint: CheckpointOption = None,
     pretrained: PretrainedOption = False,
@@ -124,7 +126,7 @@ def plan(
             device="cpu",
             seed=seed,
         )
-        images = DataOptions(data, data_dir, split, batch_size, num_samples)
+        images = DataOptions(data, data_dir, split, batch_size, num_samples, balanced)
         bench = open_workbench(Question(model, options, base, images, numbers, fold_batch_norm), choose_split)
 
         def tell(what: str) -> None:

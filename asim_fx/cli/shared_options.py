@@ -18,6 +18,9 @@ DataDirOption = Annotated[Path | None, typer.Option(metavar="DIR", help="Where a
 SplitOption = Annotated[str, typer.Option(metavar="NAME", help="Part of the data.")]
 BatchOption = Annotated[int, typer.Option("--batch-size", "-b", metavar="N", min=1, help="Images in a batch.")]
 SamplesOption = Annotated[int | None, typer.Option(metavar="N", min=1, help="Take only the first N images.")]
+BalancedOption = Annotated[
+    bool, typer.Option("--balanced", help="Take the N images of a folder in turn from each class.")
+]
 SeedsOption = Annotated[str, typer.Option(metavar="S", help="Of the noise: 0:5 is 0 to 4; also 3, or 0,2,5.")]
 CheckpointOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Weights: .safetensors, or a torch file without code.")

@@ -13,6 +13,7 @@ import typer
 
 from asim_fx.cli.interrupts import ending_at_interrupt
 from asim_fx.cli.shared_options import (
+    BalancedOption,
     BatchOption,
     CheckpointOption,
     ClassesOption,
@@ -96,6 +97,7 @@ def sweep(
     split: SplitOption = "validation",
     batch_size: BatchOption = 64,
     num_samples: SamplesOption = None,
+    balanced: BalancedOption = False,
     checkpoint: CheckpointOption = None,
     pretrained: PretrainedOption = False,
     num_classes: ClassesOption = None,
@@ -148,7 +150,7 @@ def sweep(
                 seed=seed,
             ),
             spec=base,
-            data=DataOptions(data, data_dir, split, batch_size, num_samples),
+            data=DataOptions(data, data_dir, split, batch_size, num_samples, balanced),
             seeds=numbers,
             fold_batch_norm=fold_batch_norm,
             path=module_path(),

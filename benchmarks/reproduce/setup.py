@@ -64,6 +64,7 @@ class Setup:
             split=options.split,
             batch_size=options.batch_size,
             num_samples=options.num_samples,
+            balanced=True,
         )
 
     @property
@@ -123,7 +124,12 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     made.add_argument("--data", default="digits", metavar="SOURCE", help="as asim-simulate takes it")
     made.add_argument("--data-dir", type=Path, metavar="DIR")
     made.add_argument("--split", default="test")
-    made.add_argument("--num-samples", type=int, metavar="N", help="the first so many images; all if left out")
+    made.add_argument(
+        "--num-samples",
+        type=int,
+        metavar="N",
+        help="so many images, of a folder in turn from each class; all if left out",
+    )
     made.add_argument("--seeds", default="0:3", help="0:3 is 0, 1, 2")
     made.add_argument("-b", "--batch-size", type=int, default=64)
     made.add_argument("--device", default="cpu")

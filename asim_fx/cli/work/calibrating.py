@@ -17,7 +17,7 @@ _BATCH = 32
 
 
 def calibrate_on(converted: ConvertedModel, source: str, split: str, samples: int, data_dir: Path | None) -> None:
-    """Set static scales and windows of converters from the first ``samples`` images of a source.
+    """Set static scales and windows of converters from ``samples`` images, taken in turn from the classes of a folder.
 
     Raises:
         UsageError: no site has either.
@@ -34,6 +34,7 @@ def calibrate_on(converted: ConvertedModel, source: str, split: str, samples: in
         batch_size=_BATCH,
         workers=0,
         num_samples=samples,
+        balanced=True,
     )
     device = next((tensor.device for tensor in converted.parameters()), torch.device("cpu"))
     calibrate(converted, (images.to(device) for images, _ in data))

@@ -34,6 +34,7 @@ class DataOptions:
         split: part of the data.
         batch_size: images in a batch.
         num_samples: take only the first so many.
+        balanced: of a folder, take them in turn from each class instead.
     """
 
     source: str
@@ -41,6 +42,7 @@ class DataOptions:
     split: str = "validation"
     batch_size: int = 64
     num_samples: int | None = None
+    balanced: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def _open_data(question: Question, config: Mapping[str, Any]) -> DataSource:
         batch_size=data.batch_size,
         workers=0,
         num_samples=data.num_samples,
+        balanced=data.balanced,
     )
 
 
