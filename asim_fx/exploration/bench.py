@@ -17,6 +17,7 @@ from asim_fx.errors import AsimError, DataError, InputError, OutputError
 from asim_fx.exploration.axes import Settings, overrides
 from asim_fx.exploration.calibrator import Calibrator, made_ready
 from asim_fx.exploration.cells import CellResult
+from asim_fx.exploration.journal import ABOUT
 from asim_fx.simulation import VariantResult, simulate
 from asim_fx.spec import HardwareSpec, load_spec
 from asim_fx.spec.document import complete_document
@@ -87,16 +88,23 @@ class Bench:
         return known, result.variants[-1]
 
     def identity(self) -> dict[str, object]:
-        """Return what makes the results of two sweeps comparable, as plain values."""
+        """Return what makes the results of two sweeps comparable, as plain values; ``about`` tells people."""
+        calibrator = self.calibrator
         return {
             "model": self.analysed.name,
             "weights": weights_identity(self.analysed.model),
+            "fold_batch_norm": self.analysed.parts[0].context.fold_batch_norm,
             "data": self.data.identity,
             "batch_size": self.data.batch_size,
             "spec": spec_identity(self.spec),
             "seeds": list(self.seeds),
             "device": self.device.partition(":")[0],
-            "calibration": None if self.calibrator is None else self.calibrator.identity,
+            "calibration": None if calibrator is None else calibrator.identity,
+            ABOUT: {
+                "data": self.data.description,
+                "spec": self.spec.name,
+                **({} if calibrator is None else {"calibration": calibrator.description}),
+            },
         }
 
 

@@ -19,11 +19,13 @@ class Calibrator:
     """Images in memory that every variant of a model is calibrated on, and what was seen on them so far.
 
     Attributes:
+        description: what they are, for people.
         identity: of the images, their preparation and their batches.
         batches: float32 (batch, C, H, W) each.
         observations: of this model on these images; grows.
     """
 
+    description: str
     identity: str
     batches: Sequence[Tensor]
     observations: Observations = field(default_factory=Observations)
@@ -35,7 +37,7 @@ class Calibrator:
         Raises:
             DataError: one cannot be decoded.
         """
-        return cls(f"{data.identity}/{data.batch_size}", [images for images, _ in data])
+        return cls(data.description, f"{data.identity}/{data.batch_size}", [images for images, _ in data])
 
 
 def made_ready(converted: ConvertedModel, calibrator: Calibrator | None) -> ConvertedModel:
