@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from asim_fx.errors import UsageError
+
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="As for asim-convert.", show_default=False)]
 SpecArgument = Annotated[
     str, typer.Argument(metavar="SPEC", help="A shipped name, or a path to YAML.", show_default=False)
@@ -33,7 +35,21 @@ SizeOption = Annotated[
 KwargsOption = Annotated[
     list[str] | None, typer.Option(metavar="K=V", help="Argument of the model's constructor. Repeatable.")
 ]
+CalibrateOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SOURCE", help="Images to choose static scales and ADC windows on; as --data of asim-simulate."
+    ),
+]
+CalibSamplesOption = Annotated[int, typer.Option(metavar="N", min=1, help="How many of them.")]
+CalibSplitOption = Annotated[str, typer.Option(metavar="NAME", help="Their part of the data.")]
 FoldOption = Annotated[bool, typer.Option(help="Fold batch norms into the layer before.")]
 DeviceOption = Annotated[str, typer.Option(metavar="D", help="cpu, cuda, cuda:1, mps.")]
 SeedOption = Annotated[int, typer.Option(metavar="N", min=0, help="Of random weights.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def nothing_to_calibrate() -> UsageError:
+    """Return the error of images to calibrate on that nothing asks for."""
+    message = "--calibrate has nothing to do: no site has `scale: static`, or a macro with `adc.range: calibrated`"
+    return UsageError(message, hint="for example --set defaults.scale=static")

@@ -14,6 +14,20 @@ from asim_fx.exploration.axes import Settings
 from asim_fx.exploration.cells import CellResult
 
 FORMAT = 1
+ABOUT = "about"
+"""Entry of the first line that tells people what is compared; it is not compared itself."""
+_LONGEST_VALUE = 40
+_IN_WORDS = {
+    "model": "another model",
+    "weights": "other weights (--checkpoint, --pretrained, or --seed of random ones)",
+    "fold_batch_norm": "--fold-batch-norm",
+    "data": "other images (--data, --split, --num-samples, --balanced), or otherwise prepared",
+    "batch_size": "another --batch-size",
+    "spec": "another SPEC",
+    "seeds": "other --seeds",
+    "device": "another --device",
+    "calibration": "other images to calibrate on (--calibrate, --calib-samples, --calib-split)",
+}
 
 
 @dataclass(slots=True)
@@ -51,7 +65,8 @@ def cell_journal(
 
     Args:
         path: the file; None keeps cells in memory only.
-        header: what makes results comparable: the model, its weights, the data, the spec. Plain values.
+        header: what makes results comparable: the model, its weights, the data, the spec. Plain values. What is under
+            ``about`` says the same for people, by the same names.
         resume: whether to go on with what the file holds. A last line that was cut off is dropped, and its cell done
             again.
         overwrite: whether to throw away what it holds.
@@ -100,10 +115,7 @@ def _read(path: Path, header: Mapping[str, Any]) -> tuple[list[CellResult], int]
     if not lines:  # cut off in its very first line
         return [], 0
     found = _parse(path, 1, lines[0])
-    differing = [name for name in header if found.get(name) != header[name]]
-    if differing:
-        message = f"{path} holds the results of another sweep: other {', '.join(differing)}"
-        raise UsageError(message, hint="resume with the options of that sweep, or use --overwrite or another folder")
+    _refuse_foreign(path, found, header)
     cells = []
     for number, line in enumerate(lines[1:], start=2):
         try:
@@ -112,6 +124,35 @@ def _read(path: Path, header: Mapping[str, Any]) -> tuple[list[CellResult], int]
             message = f"{path}:{number} is no result of a sweep"
             raise UsageError(message, hint="--overwrite starts anew") from error
     return cells, complete
+
+
+def _refuse_foreign(path: Path, found: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+    if found.get("what") != header["what"]:
+        message = f"{path} is not a results file of {header['what']}"
+        raise UsageError(message, hint="use another folder; --overwrite throws the file away")
+    if found.get("format") != header["format"]:
+        message = f"{path} was written by another version of asim-fx"
+        raise UsageError(message, hint="resume with that version, or use --overwrite or another folder")
+    differing = [name for name in header if name != ABOUT and found.get(name) != header[name]]
+    if differing:
+        there, here = found.get(ABOUT), header.get(ABOUT)
+        words = [_difference(name, _said(there, found, name), _said(here, header, name)) for name in differing]
+        message = f"{path} holds the results of another sweep: {', and '.join(words)}"
+        raise UsageError(message, hint="resume with the options of that sweep, or use --overwrite or another folder")
+
+
+def _said(about: Any, header: Mapping[str, Any], name: str) -> str:
+    """Return what a header has under a name in words; nothing where it holds a hash that has none."""
+    if isinstance(about, Mapping) and name in about:
+        return str(about[name])
+    value = header.get(name)
+    plain = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return "none" if value is None else "" if len(plain) > _LONGEST_VALUE else plain
+
+
+def _difference(name: str, there: str, here: str) -> str:
+    words = _IN_WORDS.get(name, name)
+    return f"{words} - there: {there}; here: {here}" if there and here and there != here else words
 
 
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:

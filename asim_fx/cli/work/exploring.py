@@ -13,15 +13,20 @@ from typing import Any
 import torch
 
 from asim_fx.analysis import analyse
+from asim_fx.cli.work.calibrating import CalibrationOptions, open_images
 from asim_fx.cli.work.planning import ModelOptions, build, example_inputs
 from asim_fx.data import DataSource, open_data
 from asim_fx.errors import DataError
 from asim_fx.exploration.bench import Bench
+from asim_fx.exploration.calibrator import Calibrator
 from asim_fx.exploration.cells import Evaluate
 from asim_fx.exploration.findings import Workbench
 from asim_fx.exploration.sensitivity import Images, scores_of
 from asim_fx.models.devices import resolve_device
 from asim_fx.spec import HardwareSpec, load_spec
+
+_ONE_CLASS = "all images are of one class, so accuracy says nothing"
+_FOLDER_HINT = "give --data a folder with a sub-folder for each class"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,7 @@ class Question:
         spec: the hardware that settings change.
         data: the images.
         seeds: of the noise.
+        calibration: the images to calibrate on; None where none were given.
         fold_batch_norm: as in ``convert``.
         path: where Python looks for modules, for models of the user's own.
     """
@@ -64,6 +70,7 @@ class Question:
     spec: HardwareSpec
     data: DataOptions
     seeds: tuple[int, ...]
+    calibration: CalibrationOptions | None = None
     fold_batch_norm: bool = True
     path: tuple[str, ...] = ()
 
@@ -88,6 +95,8 @@ def open_bench(question: Question) -> Bench:
             message = f"{question.model} does not take one batch of images, so it cannot be run on image data"
             raise DataError(message)
         images = _open_data(question, config)
+        _refuse_one_class(images)
+        calibrator = None if question.calibration is None else Calibrator.of(open_images(question.calibration, config))
         analysed = analyse(
             built.model,
             example_inputs(built, options.seed),
@@ -95,7 +104,19 @@ def open_bench(question: Question) -> Bench:
             source=built.source,
             fold_batch_norm=question.fold_batch_norm,
         )
-    return Bench(analysed, question.spec, images, question.seeds, device)
+    return Bench(analysed, question.spec, images, question.seeds, device, calibrator)
+
+
+def _refuse_one_class(data: DataSource) -> None:
+    """Refuse images of one class, as far as classes are known without decoding."""
+    labels = getattr(data.images, "labels", None)
+    if labels is None or len({int(label) for label in labels[: data.samples]}) > 1:
+        return
+    message = f"{data.description}: {_ONE_CLASS}"
+    hint = (
+        "--balanced takes them in turn from each class" if len(labels) > len(labels[: data.samples]) else _FOLDER_HINT
+    )
+    raise DataError(message, hint=hint)
 
 
 def _open_data(question: Question, config: Mapping[str, Any]) -> DataSource:
@@ -161,9 +182,9 @@ def open_workbench(question: Question, choose_split: str | None) -> Workbench:
         source = bench.analysed.source
         choosing = images_of(_open_data(other, {} if source is None else source.data_config))
     if len({*choosing.labels.tolist(), *reporting.labels.tolist()}) == 1:
-        message = f"{bench.data.description}: all images are of one class, so accuracy says nothing"
-        raise DataError(message, hint="give --data a folder with a sub-folder for each class")
-    workbench = Workbench(bench.analysed, bench.spec, choosing, reporting, question.seeds)
+        message = f"{bench.data.description}: {_ONE_CLASS}"
+        raise DataError(message, hint=_FOLDER_HINT)
+    workbench = Workbench(bench.analysed, bench.spec, choosing, reporting, question.seeds, bench.calibrator)
     classes = int(max(choosing.labels.max(), reporting.labels.max())) + 1
     outputs = scores_of(workbench.convert(load_spec("ideal")), choosing.first(1)).shape[1]
     if classes > outputs:
