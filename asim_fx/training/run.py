@@ -211,7 +211,7 @@ def _scheduler(optimizer: Optimizer, recipe: TrainingRecipe, updates: int) -> An
     try:
         scheduler, _ = create_scheduler_v2(
             optimizer,
-            sched=recipe.sched,
+            sched="constant" if recipe.sched == "none" else recipe.sched,
             num_epochs=recipe.epochs,
             warmup_epochs=recipe.warmup_epochs,
             warmup_lr=recipe.lr / 100,
