@@ -27,8 +27,8 @@ def remarks(
         values = {objective.of(result) for result in results} - {None}
         if len(values) == 1:
             found.append(
-                f"{objective.name} is the same at all {_measured(results)} points that were tried "
-                f"({_figure(values.pop())}): it told the search nothing"
+                f"{objective.name}: the same at all {_measured(results)} points that were tried "
+                f"({_figure(values.pop())}), which told the search nothing"
             )
     if not drawn:
         return found

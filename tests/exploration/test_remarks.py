@@ -27,7 +27,7 @@ def test_equal_conversions_are_said() -> None:
 def test_a_constant_objective_is_said() -> None:
     results, axes = swept("bits=6,7,8,13")
     (remark,) = remarks(results, axes, BOTH, drawn=False)
-    assert "conversions is the same at all 3 points" in remark
+    assert "conversions: the same at all 3 points" in remark
     assert "(1,000)" in remark
     same = [replace(result, top1=10.0) for result in results[:3]]
     assert len(remarks(same, axes, BOTH, drawn=False)) == 2
