@@ -38,6 +38,7 @@ def test_a_killed_sweep_goes_on_to_the_same_result(capsys, tmp_path: Path) -> No
     for name in ("cells.jsonl", "cells.csv", "front-conversions.svg", "accuracy-macros-m-adc-bits.png"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
     is_refused(run(capsys, "asim-sweep", *NET, *GRID, "-o", killed), 2, "already holds", "--resume")
+    is_refused(run(capsys, "asim-sweep", *NET, *GRID, "-o", journal), 2, "is a file; -o takes the name of a folder")
     other = run(capsys, "asim-sweep", *NET, *GRID, "-o", killed, "--resume", "--seeds", "1")
     is_refused(other, 2, "another sweep: other --seeds - there: 0; here: 1")
 
