@@ -113,6 +113,13 @@ def train(
         float | None,
         typer.Option(metavar="PERCENT", help="For nat. [measured at each site]", rich_help_panel=Setting),
     ] = None,
+    trim_factor: Annotated[
+        float | None, typer.Option(metavar="X", help="Trim noise times this. [1]", rich_help_panel=Setting)
+    ] = None,
+    trim_additive: Annotated[
+        bool | None,
+        typer.Option("--trim-additive", help="As large at small results as at large ones.", rich_help_panel=Setting),
+    ] = None,
     pact: Annotated[
         bool | None, typer.Option("--pact", help="Give ReLUs a learned bound.", rich_help_panel=Setting)
     ] = None,
@@ -207,7 +214,19 @@ def train(
 _SETTINGS = frozenset(
     {
         *("mode", "epochs", "batch_size", "parts", "opt", "lr", "weight_decay", "momentum", "clip_grad", "sched"),
-        *("warmup_epochs", "min_lr", "loss", "smoothing", "trim_noise", "pact", "pact_decay", "freeze_bn", "amp"),
+        *(
+            "warmup_epochs",
+            "min_lr",
+            "loss",
+            "smoothing",
+            "trim_noise",
+            "trim_factor",
+            "trim_additive",
+            "pact",
+            "pact_decay",
+            "freeze_bn",
+            "amp",
+        ),
         *("seed", "aa", "augment", "hflip", "reprob", "crop_min", "mixup", "cutmix"),
     }
 )

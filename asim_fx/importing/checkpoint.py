@@ -65,9 +65,9 @@ def import_weights(
     _check(tensors, expected, sources)
     if bounds and not fits:
         notes.append(
-            f"{len(bounds)} bounds of activations (PACT) have no place in this model, whose results differ where one "
-            "is passed; they are kept in the file's metadata. asim:NAME_cifar and asim:NAME_imagenet have the place "
-            "with --model-kwargs pact=True"
+            f"{len(bounds)} bounds of activations (PACT) have no place in this model; they are kept in the file's "
+            "metadata, and --checkpoint puts them where the rectifiers are. Other programs that read the file do not, "
+            "and their results differ where a bound is passed"
         )
     kept = {} if fits else {name: float(value) for name, value in bounds.items()}
     return ImportedWeights(tensors, kept, tuple(dict.fromkeys(notes)))

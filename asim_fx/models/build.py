@@ -7,7 +7,7 @@ import copy
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -17,15 +17,18 @@ from torch import nn
 
 from asim_fx.capture.program import move_constants
 from asim_fx.errors import ModelError, UsageError
-from asim_fx.models.checkpoints import load_checkpoint
+from asim_fx.models.checkpoints import load_checkpoint, read_bounds
 from asim_fx.models.devices import resolve_device
 from asim_fx.models.exported import SUFFIX, build_exported, read_exported
 from asim_fx.models.factories import build_python
 from asim_fx.models.library import IMAGENET_CONFIG, ImageSize, LibraryModel, ModelRequest, first_line, format_size
 from asim_fx.models.memory import refuse_too_large
+from asim_fx.models.pact import ALPHA_START, place_bounds, rectifiers_of
 from asim_fx.models.source import ModelSource, SourceKind
 from asim_fx.models.valueless import build_without_values
 from asim_fx.models.zoo import TIMM_SCHEMES, build_asim, build_timm, build_torchvision
+
+_log = logging.getLogger(__name__)
 
 META = "meta"
 """The device of models without values."""
@@ -48,6 +51,7 @@ class BuiltModel:
         input_shapes: shape of each tensor that it takes, for one sample, without the batch.
         listed: whether it takes a list of images, each of any size, instead of a batch of them.
         example: positional and keyword arguments on its device, where shapes alone do not say what it takes.
+        bounds: of activations that the checkpoint has beside the weights, by name of the rectifier.
     """
 
     model: nn.Module
@@ -55,6 +59,7 @@ class BuiltModel:
     input_shapes: tuple[tuple[int, ...], ...]
     listed: bool = False
     example: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    bounds: Mapping[str, float] = field(default_factory=dict)
 
 
 def build_model(
@@ -67,6 +72,7 @@ def build_model(
     model_kwargs: Mapping[str, Any] | Sequence[str] = (),
     device: str = "cpu",
     seed: int = 0,
+    bounded: bool = True,
 ) -> BuiltModel:
     """Build a model by name, in eval mode.
 
@@ -80,6 +86,7 @@ def build_model(
         model_kwargs: arguments of the constructor, as a mapping or as ``key=value`` words.
         device: see ``resolve_device``; ``meta`` builds a model without values, to be planned and never run.
         seed: of random weights; torch's global generator is left as it was.
+        bounded: whether rectifiers get the bounds (PACT) that the checkpoint's metadata has for them.
 
     Raises:
         ModelError: no such model, it cannot be built like this, its weights cannot be had, or it does not
@@ -104,8 +111,13 @@ def build_model(
     with _seeded(seed):
         built = build_without_values(lambda: _BUILDERS[kind](request)) if valueless else _BUILDERS[kind](request)
     model = built.model.eval()
+    bounds: dict[str, float] = {}
     if checkpoint is not None:
         load_checkpoint(model, checkpoint)
+        bounds = rectifiers_of(model, read_bounds(checkpoint))
+    if bounds and bounded:
+        place_bounds(model, bounds).eval()
+        _log.info(f"{len(bounds)} rectifiers have the bounds (PACT) that {checkpoint} gives them")
     size = input_size or built.input_size
     shapes = _input_shapes(built, size)
     if kind == "python" or (input_size is not None and not built.listed):  # elsewhere the library says what it takes
@@ -118,8 +130,9 @@ def build_model(
         model_kwargs=kwargs,
         data_config=fit_data_config(built.data_config, size) if built.data_config else {},
         aliases=find_aliases(model),
+        bounded=tuple(bounds) if bounded else (),
     )
-    return BuiltModel(model.to(target), source, shapes, built.listed)
+    return BuiltModel(model.to(target), source, shapes, built.listed, bounds=bounds)
 
 
 def _build_exported(request: ModelRequest, target: torch.device, checkpoint: Path | None, seed: int) -> BuiltModel:
@@ -130,6 +143,7 @@ def _build_exported(request: ModelRequest, target: torch.device, checkpoint: Pat
         file = build_exported(request, seed=seed)
     if checkpoint is not None:
         load_checkpoint(file.model, checkpoint)
+        rectifiers_of(file.model, read_bounds(checkpoint))
     move_constants(file.model, target)
     size = file.input_size
     source = ModelSource(
@@ -160,7 +174,8 @@ def rebuild_model(source: ModelSource) -> nn.Module:
         bare, num_classes=source.num_classes, input_size=source.input_size, kwargs=source.model_kwargs
     )
     with _seeded(0):
-        return _BUILDERS[kind](request).model.eval()
+        model = _BUILDERS[kind](request).model
+    return place_bounds(model, dict.fromkeys(source.bounded, ALPHA_START)).eval()
 
 
 def parse_name(name: str) -> tuple[SourceKind, str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asim_fx.errors import CheckpointError
+from asim_fx.models.pact import BOUNDS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -36,6 +39,32 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(msg)
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     return _strip_prefixes(_unwrap(path, content))
+
+
+def read_bounds(path: Path) -> dict[str, float]:
+    """Return the bounds of rectifiers that a safetensors file has in its metadata, by name; see ``models.pact``.
+
+    Raises:
+        CheckpointError: they are no JSON object of positive numbers.
+    """
+    if path.suffix != ".safetensors":
+        return {}
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        text = (file.metadata() or {}).get(BOUNDS)
+    if text is None:
+        return {}
+    try:
+        bounds = {str(name): float(value) for name, value in json.loads(text).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        msg = f"{path}: its metadata {BOUNDS} holds no bounds by name"
+        raise CheckpointError(msg) from error
+    bad = [name for name, value in bounds.items() if not 0 < value < math.inf]
+    if bad:
+        msg = f"{path}: the bound of {bad[0]} is {bounds[bad[0]]}, which is no positive number"
+        raise CheckpointError(msg)
+    return bounds
 
 
 def load_checkpoint(model: nn.Module, path: Path) -> None:

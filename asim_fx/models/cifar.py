@@ -35,15 +35,16 @@ class CifarBlock(nn.Module):
         widens = inputs != outputs
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=2 if widens else 1, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(outputs)
+        self.relu1 = nn.ReLU()  # two, since their bounds differ where they have one
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
-        self.relu = nn.ReLU()
+        self.relu2 = nn.ReLU()
         self.shortcut = PaddedShortcut(inputs, outputs) if widens else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features behind the block."""
-        inner = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
-        result: Tensor = self.relu(inner + self.shortcut(x))
+        inner = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
+        result: Tensor = self.relu2(inner + self.shortcut(x))
         return result
 
 

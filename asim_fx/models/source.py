@@ -23,6 +23,7 @@ class ModelSource:
         data_config: how images are prepared, with the keys of ``timm.data.resolve_data_config``.
         aliases: ``@first_conv`` and ``@classifier`` -> qualified names, as the model's own configuration has them.
         sha256: of the file, for ``exported``.
+        bounded: rectifiers that got a bound because the checkpoint has one for them; see ``place_bounds``.
     """
 
     kind: SourceKind
@@ -33,6 +34,7 @@ class ModelSource:
     data_config: Mapping[str, Any] = field(default_factory=dict)
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sha256: str = ""
+    bounded: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data that ``from_json`` reads back."""
@@ -51,5 +53,6 @@ class ModelSource:
                 **data,
                 "input_size": None if size is None else tuple(size),
                 "aliases": {name: tuple(found) for name, found in data["aliases"].items()},
+                "bounded": tuple(data.get("bounded", ())),
             }
         )

@@ -70,6 +70,7 @@ class CimModule(nn.Module):
         config: what is simulated.
         fidelity: how faithfully; may be changed at any time before the model is exported or compiled.
         trim_noise: standard deviation of the proxy's noise, in % of each result.
+        trim_additive: whether it is in % of the root mean square of all results instead.
         choosing: how calibration chooses scales and windows.
         observer: told the operands of each forward pass; calibration sets it for a while.
     """
@@ -78,6 +79,7 @@ class CimModule(nn.Module):
         super().__init__()
         self.config = config
         self.trim_noise = 0.0
+        self.trim_additive = False
         self.choosing = Choosing()
         self.observer: Observer | None = None
         self._fidelity: Fidelity = "hardware"
@@ -132,7 +134,7 @@ class CimModule(nn.Module):
         return fake_quantized(value, operand, site=self.config.site, role=role, scale=scale)
 
     def _trimmed(self, value: Tensor, rng: Tensor, call: int = 0) -> Tensor:
-        return trimmed(value, self.trim_noise, rng, self.config.stream ^ call)
+        return trimmed(value, self.trim_noise, rng, self.config.stream ^ call, additive=self.trim_additive)
 
     @property
     def config_text(self) -> str:

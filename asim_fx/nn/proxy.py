@@ -34,18 +34,21 @@ def fake_quantized(value: Tensor, operand: Operand, *, site: str, role: Role, sc
     return rounded.to(value.dtype) + (passing - passing.detach())
 
 
-def trimmed(value: Tensor, percent: float, rng: Tensor, stream: int) -> Tensor:
-    """Return ``value + value * N(0, (percent / 100)^2)``, a new draw for each element (ASiM's trim noise).
+def trimmed(value: Tensor, percent: float, rng: Tensor, stream: int, *, additive: bool = False) -> Tensor:
+    """Return ``value + size * N(0, (percent / 100)^2)``, a new draw for each element.
 
     Args:
         value: the result of an operation.
-        percent: standard deviation in % of each value; 0 draws nothing.
+        percent: standard deviation in % of the size; 0 draws nothing.
         rng: int64 [seed, first sample, ...]: the draw is the same for the same seed, first sample and site.
         stream: 32 bits that tell this site from others.
+        additive: whether the size is the root mean square of all values at hand, a constant to the gradient, as reads
+            add noise to small sums and large ones alike; otherwise it is each value itself (ASiM's trim noise).
     """
     if not percent:
         return value
     seed, first_sample = rng.tolist()[:2]
     generator = torch.Generator(value.device).manual_seed(mix64(seed ^ mix64(first_sample ^ mix64(stream))) >> 1)
     noise = torch.randn(value.shape, generator=generator, device=value.device, dtype=torch.float32)
-    return value + value * (noise * (percent / 100)).to(value.dtype)
+    size = value.detach().square().mean().sqrt() if additive else value
+    return value + size * (noise * (percent / 100)).to(value.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +34,7 @@ def trainable_form(
     source: ModelSource | None = None,
     pact: bool = False,
     freeze_bn: bool = False,
+    bounds: Mapping[str, float] | None = None,
 ) -> ConvertedModel:
     """Convert a model so that it can be trained as it will run.
 
@@ -47,6 +49,7 @@ def trainable_form(
         source: where it came from.
         pact: whether every ReLU gets a learned bound.
         freeze_bn: whether batch norms keep their statistics, scale and shift.
+        bounds: that learned bounds start from, by name of the ReLU.
 
     Raises:
         UsageError: the model can only be captured in parts.
@@ -66,6 +69,11 @@ def trainable_form(
         raise UsageError(message, hint="train it before it is converted")
     if freeze_bn:
         _freeze_norms(converted)
+    with torch.no_grad():
+        for name, parameter in converted.body.named_parameters():
+            start = (bounds or {}).get(name.rpartition(".")[0])
+            if is_alpha(name) and start is not None:
+                parameter.fill_(start)
     return converted.train()
 
 

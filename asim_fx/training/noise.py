@@ -9,6 +9,27 @@ from torch import Tensor, nn
 
 from asim_fx.converted import ConvertedModel
 from asim_fx.nn import CimModule
+from asim_fx.training.recipe import TrainingRecipe
+
+
+def set_trim_noise(net: ConvertedModel, images: Tensor, recipe: TrainingRecipe) -> None:
+    """Give every site the trim noise that a recipe wants, measured where it does not say how much; none but for nat.
+
+    Args:
+        net: its sites' noise is set.
+        images: a batch on its device.
+        recipe: the settings.
+    """
+    sites = net.sites()
+    if recipe.mode != "nat":
+        levels = dict.fromkeys(sites, 0.0)
+    elif recipe.trim_noise < 0:
+        levels = measure_trim_noise(net, images)
+    else:
+        levels = dict.fromkeys(sites, recipe.trim_noise)
+    for name, site in sites.items():
+        site.trim_noise = recipe.trim_factor * levels.get(name, 0.0)
+        site.trim_additive = recipe.trim_additive
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from asim_fx.data import DataSource
 from asim_fx.data.datasets import ImageStream
 from asim_fx.errors import OutputError
 from asim_fx.files import write_atomically
+from asim_fx.models.pact import ALPHA, BOUNDS
 from asim_fx.training.evaluation import Answers
 
 HISTORY = "history.jsonl"
@@ -33,10 +34,18 @@ def write_history(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
     write_atomically(folder / HISTORY, "".join(json.dumps(record) + "\n" for record in history))
 
 
-def write_weights(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write a plain state dict."""
-    separate = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
-    write_atomically(path, save(separate))
+def write_weights(path: Path, state: Mapping[str, Tensor], bounded: Collection[str] = ()) -> None:
+    """Write a plain state dict; the bounds of rectifiers that a checkpoint brought go into the metadata, as they came.
+
+    Args:
+        path: where.
+        state: tensors by name.
+        bounded: rectifiers whose bounds are no part of the original model.
+    """
+    bounds = {name: float(state[f"{name}.{ALPHA}"]) for name in bounded}
+    plain = {name: tensor for name, tensor in state.items() if name not in {f"{name}.{ALPHA}" for name in bounds}}
+    separate = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in plain.items()}
+    write_atomically(path, save(separate, {"format": "pt", BOUNDS: json.dumps(bounds)} if bounds else None))
 
 
 def write_answers(folder: Path, answers: Answers, data: DataSource) -> None:

@@ -43,6 +43,8 @@ class TrainingRecipe:
         reprob: probability of random erasing.
         crop_min: smallest share of an image that a random crop takes.
         trim_noise: for ``nat``, in % of each result; -1 measures it for each site, from its simulated reads.
+        trim_factor: trim noise is multiplied by this.
+        trim_additive: whether trim noise is as large at every result of a site, in % of their root mean square.
         pact: whether ReLUs get a learned bound.
         pact_decay: weight of the sum of squares of the bounds in the loss.
         freeze_bn: whether batch norms keep their statistics, scale and shift.
@@ -72,6 +74,8 @@ class TrainingRecipe:
     reprob: float = 0.0
     crop_min: float = 0.08
     trim_noise: float = -1.0
+    trim_factor: float = 1.0
+    trim_additive: bool = False
     pact: bool = False
     pact_decay: float = 1e-3
     freeze_bn: bool = False
@@ -117,7 +121,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 }
 _LEAST: Mapping[str, float] = {
     **{"epochs": 1, "batch_size": 1, "parts": 0, "seed": 0, "warmup_epochs": 0},
-    **{"weight_decay": 0, "clip_grad": 0, "min_lr": 0, "mixup": 0, "cutmix": 0, "pact_decay": 0},
+    **{"weight_decay": 0, "clip_grad": 0, "min_lr": 0, "mixup": 0, "cutmix": 0, "pact_decay": 0, "trim_factor": 0},
 }
 _SHARES = ("smoothing", "hflip", "reprob", "crop_min")
 

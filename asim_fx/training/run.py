@@ -28,7 +28,7 @@ from asim_fx.training.checkpoint import Position, read_checkpoint, write_checkpo
 from asim_fx.training.evaluation import Answers, evaluate
 from asim_fx.training.form import deploy, original_state
 from asim_fx.training.logs import open_log
-from asim_fx.training.noise import measure_trim_noise
+from asim_fx.training.noise import set_trim_noise
 from asim_fx.training.objective import criterion_for
 from asim_fx.training.order import epoch_batches, part_bounds
 from asim_fx.training.outcome import (
@@ -180,12 +180,7 @@ def _prepare(net: ConvertedModel, images: ImageList, first: list[int], recipe: T
     if (uncalibrated_sites(net) or uncalibrated_windows(net)) and recipe.mode != "float":
         calibrate(net, [batch])
     net.set_fidelity(_FORWARD[recipe.mode])
-    for site in net.sites().values():
-        site.trim_noise = 0.0
-    if recipe.mode == "nat":
-        measured = measure_trim_noise(net, batch) if recipe.trim_noise < 0 else {}
-        for name, site in net.sites().items():
-            site.trim_noise = measured.get(name, 0.0) if recipe.trim_noise < 0 else recipe.trim_noise
+    set_trim_noise(net, batch, recipe)
     net.train()
 
 
@@ -317,7 +312,12 @@ def _write_progress(folder: Path, net: ConvertedModel, model: nn.Module, positio
     write_history(folder, position.history)
     measured = [record["top1"] for record in position.history if record["top1"] is not None]
     if position.history[-1]["top1"] is not None and measured[-1] == max(measured):
-        write_weights(folder / BEST, original_state(net, model))
+        write_weights(folder / BEST, original_state(net, model), _bounded(net))
+
+
+def _bounded(net: ConvertedModel) -> tuple[str, ...]:
+    source = net.recipe.source
+    return source.bounded if source is not None else ()
 
 
 def _finish(
@@ -333,7 +333,7 @@ def _finish(
     net.reseed(recipe.seed)
     result = deploy(net, model)
     if run.shard.leads:
-        write_weights(run.folder / WEIGHTS, original_state(net, model))
+        write_weights(run.folder / WEIGHTS, original_state(net, model), _bounded(net))
         write_answers(run.folder, answers, validation)
         _draw(run.folder, position, answers)
         place_artifact(result, run.folder)

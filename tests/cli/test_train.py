@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
+from asim_fx.models import build_model
 from tests.cli.command import run
 from tests.cli.shell import start
 from tests.cli.test_simulate_shared import launch
@@ -84,6 +86,37 @@ def test_what_it_wrote_is_simulated_and_loaded(capsys: pytest.CaptureFixture[str
     assert simulated.code == 0, simulated.err
     loaded = run(capsys, "asim-convert", *MODEL[:2], "--checkpoint", out / "weights.safetensors", "--dry-run")
     assert loaded.code == 0, loaded.err
+
+
+@pytest.fixture
+def bounded(tmp_path: Path) -> Path:
+    """Return weights of the digits network with bounds beside them, as asim-import writes them."""
+    model, file = build_model("asim:digits_resnet").model, tmp_path / "bounded.safetensors"
+    bounds = {"act1": 0.75, "layers.0.act2": 1.5}
+    save_file(model.state_dict(), file, {"pact_alphas": json.dumps(bounds)})
+    return file
+
+
+@pytest.mark.parametrize("pact", [False, True])
+def test_bounds_of_the_checkpoint_are_trained(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, bounded: Path, pact: bool
+) -> None:
+    out = tmp_path / "out"
+    options = ("--checkpoint", bounded, *(("--pact",) if pact else ()), "--json")
+    trained = run(capsys, "asim-train", *SHORT, *options, "-o", out)
+    assert trained.code == 0, trained.err
+    words = "2 learned bounds start from those of" if pact else "2 rectifiers have the bounds (PACT)"
+    assert words in " ".join(trained.err.split())
+    state = load_file(out / "model.safetensors")
+    first = state["act1.pact_alpha" if pact else "act1.alpha"].item()
+    assert 0 < abs(first - 0.75) < 0.2  # trained for two updates
+    plain = load_file(out / "weights.safetensors")
+    assert plain.keys() == build_model("asim:digits_resnet").model.state_dict().keys()
+    if not pact:  # the weights bring the bounds that were learned
+        again = build_model("asim:digits_resnet", checkpoint=out / "weights.safetensors")
+        assert again.bounds["act1"] == first
+    simulated = run(capsys, "asim-simulate", out, "--data", "digits", "--num-samples", 32, "-j", 0, "--json")
+    assert simulated.code == 0, simulated.err
 
 
 def picture(path: Path) -> None:

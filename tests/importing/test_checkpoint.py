@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
+import asim_fx
 from asim_fx.errors import CheckpointError
 from asim_fx.importing.checkpoint import classes_of, import_weights
 from asim_fx.models import build_model
@@ -76,7 +78,10 @@ def test_bounds_go_where_the_model_has_a_place_for_them(tmp_path: Path, capsys: 
     said = run(capsys, *command).out
     assert "bound: layer4.1.relu 0.25" in said
     assert "9 bounds of activations (PACT) have no place" in said
-    assert not same(build_model("asim:resnet18_cifar", checkpoint=out).model, theirs, x)
+    bounded = build_model("asim:resnet18_cifar", checkpoint=out)
+    assert same(bounded.model, theirs, x)
+    assert len(bounded.bounds) == len(bounded.source.bounded) == 9
+    assert not same(build_model("asim:resnet18_cifar", checkpoint=out, bounded=False).model, theirs, x)
     with safe_open(out, "pt") as stored:
         assert json.loads(stored.metadata()["pact_alphas"])["relu"] == 0.25
     listed = json.loads(run(capsys, *command, "--json").out)
@@ -97,6 +102,48 @@ def test_a_thin_resnet_as_data_parallel_training_keeps_it(tmp_path: Path, capsys
     deeper = run(capsys, *command, "asim:resnet32_cifar")
     assert deeper.code == 2
     assert "layer1.3.conv1.weight of the model has no weight" in deeper.err
+
+
+@pytest.mark.usefixtures("randomly")
+@pytest.mark.parametrize("name", ["torchvision:resnet18", "resnet18"])
+def test_bounds_reach_the_rectifiers_of_either_library(name: str, tmp_path: Path, capsys: Capture) -> None:
+    theirs, out = PublishedResNet(0.25, large=True), tmp_path / "weights.safetensors"
+    file = save(theirs, tmp_path / "theirs.pkl")
+    run(capsys, "asim-import", "checkpoint", file, "--model", name, "-o", out)
+    model, x = build_model(name, checkpoint=out, num_classes=10).model, torch.randn(2, 3, 64, 64)
+    assert same(model, theirs, x)
+    assert not same(build_model(name, checkpoint=out, num_classes=10, bounded=False).model, theirs, x)
+
+
+@pytest.mark.usefixtures("randomly")
+def test_a_converted_model_keeps_the_bounds(tmp_path: Path, capsys: Capture) -> None:
+    theirs, x, out = PublishedResNet(0.25, large=False), torch.randn(2, 3, 32, 32), tmp_path / "weights.safetensors"
+    file = save(theirs, tmp_path / "theirs.pkl")
+    run(capsys, "asim-import", "checkpoint", file, "--model", "asim:resnet18_cifar", "-o", out)
+    folder = tmp_path / "out"
+    done = run(capsys, "asim-convert", "asim:resnet18_cifar", "ideal", "--checkpoint", out, "-o", folder)
+    assert done.code == 0, done.err
+    assert "9 rectifiers have the bounds (PACT)" in done.err
+    loaded = asim_fx.load(folder)
+    loaded.set_fidelity("float")
+    assert same(loaded, theirs, x)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"nowhere.relu": 1.0}', "bounds the rectifier nowhere.relu"),
+        ('{"relu": -1}', "no positive number"),
+        ('{"relu": NaN}', "no positive number"),
+        ("[1]", "holds no bounds"),
+        ("{", "holds no bounds"),
+    ],
+)
+def test_bounds_that_are_none(tmp_path: Path, text: str, words: str) -> None:
+    model, file = build_model("asim:resnet18_cifar").model, tmp_path / "weights.safetensors"
+    save_file(model.state_dict(), file, {"pact_alphas": text})
+    with pytest.raises(CheckpointError, match=words):
+        build_model("asim:resnet18_cifar", checkpoint=file)
 
 
 def vits() -> dict[str, nn.Module]:

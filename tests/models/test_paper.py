@@ -108,7 +108,7 @@ def test_a_bound_learns_from_what_it_clips() -> None:
 
 def test_bounds_of_a_thin_resnet() -> None:
     model = build_model("asim:resnet20_cifar", device="meta", model_kwargs={"pact": True}).model
-    assert sum(isinstance(module, Pact) for module in model.modules()) == 10
+    assert sum(isinstance(module, Pact) for module in model.modules()) == 19
     assert build_model("asim:resnet20_cifar", device="meta", num_classes=100).model.linear.out_features == 100
 
 

@@ -47,6 +47,11 @@ def test_the_state_dict_is_the_models_and_the_bounds() -> None:
     assert original_state(net, model).keys() == model.state_dict().keys()
 
 
+def test_learned_bounds_start_from_those_that_are_given() -> None:
+    net = form(pact=True, bounds={"act2": 1.5})
+    assert [bound.item() for bound in bounds_of(net)] == [6.0, 1.5]
+
+
 def test_deployed_it_has_the_same_sites_and_bounds() -> None:
     net = form(pact=True)
     with torch.no_grad():

@@ -132,3 +132,9 @@ def test_what_the_spec_wants_calibrated_is(tmp_path: Path) -> None:
     x = tiny_images().images[:7]
     assert torch.equal(loaded(x), outcome.converted(x))
     assert all(site.config.read.window_known for site in loaded.sites().values())
+
+
+def test_additive_noise_is_what_the_recipe_says(tmp_path: Path) -> None:
+    plain = trained(tmp_path / "plain", mode="nat", epochs=1)
+    additive = trained(tmp_path / "additive", mode="nat", epochs=1, trim_additive=True)
+    assert plain.history[0]["train_loss"] != additive.history[0]["train_loss"]

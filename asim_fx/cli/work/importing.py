@@ -14,11 +14,10 @@ from asim_fx.files import write_atomically
 from asim_fx.importing.checkpoint import ImportedWeights, classes_of, import_weights
 from asim_fx.models import build_model
 from asim_fx.models.checkpoints import read_state_dict
+from asim_fx.models.pact import BOUNDS
 from asim_fx.models.paper import PUBLISHED_EPS
 
 _LIKE_IT = "vit_*_cifar and asim:vit_*_imagenet"
-BOUNDS = "pact_alphas"
-"""Key of the file's metadata: a JSON object of bounds by name of the rectifier."""
 
 
 def import_checkpoint(

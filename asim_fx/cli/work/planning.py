@@ -34,6 +34,7 @@ class ModelOptions:
         model_kwargs: ``key=value`` words.
         device: where it lives; None stands for the CPU, or for no values where a large model only gets planned.
         seed: of random weights and of the example input.
+        bounded: whether rectifiers get the bounds that the checkpoint has for them.
     """
 
     checkpoint: Path | None = None
@@ -43,6 +44,7 @@ class ModelOptions:
     model_kwargs: tuple[str, ...] = ()
     device: str | None = None
     seed: int = 0
+    bounded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ def build(model: str, options: ModelOptions) -> BuiltModel:
         model_kwargs=options.model_kwargs,
         device=options.device or "cpu",
         seed=options.seed,
+        bounded=options.bounded,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,9 @@ def train_model(
     if shard.leads:
         _check_folder(options)
     document = load_spec(spec, overrides)
-    built = build(model, model_options)
+    built = build(model, replace(model_options, bounded=not recipe.pact))
+    if built.bounds and recipe.pact:
+        say(f"note: {len(built.bounds)} learned bounds start from those of {model_options.checkpoint}")
     if options.scratch:
         _randomise(built, recipe.seed)
     images, validation = open_images(data, built.source.data_config, recipe)
@@ -96,6 +98,7 @@ def train_model(
             source=built.source,
             pact=recipe.pact,
             freeze_bn=recipe.freeze_bn,
+            bounds=built.bounds,
         )
         run = Run(
             options.output,
