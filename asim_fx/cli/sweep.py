@@ -212,6 +212,9 @@ def _check_options(axes: Sequence[Axis], output: Path | None, *, resume: bool, o
     if output is None and (resume or overwrite):
         message = f"{'--resume' if resume else '--overwrite'} needs -o"
         raise UsageError(message)
+    if output is not None and output.exists() and not output.is_dir():
+        message = f"{output} is a file; -o takes the name of a folder"
+        raise UsageError(message)
     file = None if output is None else output / "cells.jsonl"
     if file is not None and file.is_file() and file.stat().st_size and not (resume or overwrite):
         message = f"{file} already holds results"

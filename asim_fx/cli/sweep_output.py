@@ -98,7 +98,7 @@ def _print(outcome: Outcome) -> None:
     intervals = dict.fromkeys(result.interval for result in outcome.results if not result.error)
     integer = {f"{result.integer_top1:.2f}" for result in outcome.results if result.integer_top1 is not None}
     console.print(
-        f"in brackets: 95 % interval over {', or '.join(intervals)}; *: no cell has more accuracy for less conversions"
+        f"in brackets: 95 % interval over {', or '.join(intervals)}; *: no cell has more accuracy for fewer conversions"
     )
     console.print(f"ideal integer model: {' to '.join(sorted({min(integer), max(integer)}, key=float))} %")
     for note in outcome.notes:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 from asim_fx.errors import OutputError, UsageError
 from asim_fx.exploration.axes import Settings
@@ -40,7 +40,7 @@ class CellJournal:
     """
 
     finished: dict[frozenset[tuple[str, str]], CellResult] = field(default_factory=dict)
-    stream: IO[str] | None = None
+    stream: BinaryIO | None = None
 
     def get(self, settings: Settings) -> CellResult | None:
         """Return the result of a cell, or None."""
@@ -86,7 +86,8 @@ def cell_journal(
             raise UsageError(message, hint="--resume goes on with it, --overwrite starts anew")
         path.parent.mkdir(parents=True, exist_ok=True)
         cells, complete = _read(path, head) if holds and resume else ([], 0)
-        stream = path.open("r+" if complete else "w", encoding="utf-8")
+        # Without a buffer, which would try once more to write to a full disk when it is closed.
+        stream = cast(BinaryIO, path.open("rb+" if complete else "wb", buffering=0))
     except OSError as error:
         message = f"cannot write {path}: {error.strerror or error}"
         raise OutputError(message, hint="choose another place with -o") from error
@@ -98,13 +99,14 @@ def cell_journal(
         yield CellJournal({frozenset(cell.settings): cell for cell in cells}, stream)
 
 
-def _write_line(stream: IO[str], value: Mapping[str, Any]) -> None:
+def _write_line(stream: BinaryIO, value: Mapping[str, Any]) -> None:
+    left = (json.dumps(value) + "\n").encode()
     try:
-        stream.write(json.dumps(value) + "\n")
-        stream.flush()
+        while left:
+            left = left[stream.write(left) :]
     except OSError as error:
         message = f"cannot write {stream.name}: {error.strerror or error}"
-        raise OutputError(message) from error
+        raise OutputError(message, hint="make room; the same command with --resume goes on") from error
 
 
 def _read(path: Path, header: Mapping[str, Any]) -> tuple[list[CellResult], int]:

@@ -17,7 +17,9 @@ from asim_fx.files import write_atomically
 FORMATS = ("png", "svg")
 _MOST_WORDS = 8
 """Points of a front that are named."""
-_LABELS = {"conversions": "ADC conversions for one image", "energy": "energy for one image, J"}
+_LABELS = {"conversions": "ADC conversions for one image", "energy": "energy for one image"}
+_MOST_INSIDE = 3
+"""Lines whose legend lies among them."""
 _LESS = {"conversions": "fewer conversions", "energy": "less energy"}
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
 """Okabe and Ito's, which colour-blind readers tell apart; the markers and dashes differ as well."""
@@ -89,10 +91,12 @@ def _varying(results: Sequence[CellResult]) -> set[str]:
 
 
 def _against_axis(make: Any, results: Sequence[CellResult], axis: Axis, title: str) -> Any:
-    figure = make(figsize=(6.4, 4.2), layout="constrained")
+    families = _families(results, axis)
+    crowded = len(families) > _MOST_INSIDE
+    figure = make(figsize=(8.6 if crowded else 6.4, 4.2), layout="constrained")
     plot = figure.subplots()
     number = dict(zip(axis.values, axis.numbers or (), strict=True))
-    for place, (label, family) in enumerate(_families(results, axis).items()):
+    for place, (label, family) in enumerate(families.items()):
         cells = sorted(family, key=lambda cell: number[dict(cell.settings)[axis.path]])
         x = [number[dict(cell.settings)[axis.path]] for cell in cells]
         style = {"color": _COLOURS[place], "marker": _MARKERS[place], "linestyle": _DASHES[place % len(_DASHES)]}
@@ -103,12 +107,17 @@ def _against_axis(make: Any, results: Sequence[CellResult], axis: Axis, title: s
     plot.set(xlabel=_axis_label(axis.path), ylabel=_accuracy_label(results), title=title)
     if all(value.is_integer() for value in number.values()):
         plot.set_xticks(sorted(number.values()))
-    plot.legend(fontsize="small")
+    if crowded:
+        figure.legend(loc="outside right upper", fontsize="small")
+    else:
+        plot.legend(fontsize="small")
     plot.grid(alpha=0.3)
     return figure
 
 
 def _front(make: Any, results: Sequence[CellResult], name: str, title: str) -> Any:
+    from matplotlib.ticker import EngFormatter
+
     figure = make(figsize=(6.4, 4.2), layout="constrained")
     plot = figure.subplots()
     cost = OBJECTIVES[name]
@@ -119,14 +128,19 @@ def _front(make: Any, results: Sequence[CellResult], name: str, title: str) -> A
     )
     x = [cost.of(cell) or 0.0 for cell in front]
     what = f"Pareto front: no cell has more accuracy\nfor {_LESS[name]}"
-    _with_intervals(plot, x, front, color=_COLOURS[1], marker="o", markersize=5, linewidth=1.4, label=what)
+    _with_intervals(
+        plot, x, front, color=_COLOURS[1], marker="o", markersize=5, linewidth=1.2, label=what, drawstyle="steps-post"
+    )
     varying = _varying(known)
     middle = (min(x) + max(x)) / 2 if x else 0
     for cell in front[:_MOST_WORDS]:
         words = "\n".join(f"{_short(path)} {value}" for path, value in cell.settings if path in varying)
         at = cost.of(cell) or 0
         offset, side = ((4, -4), "left") if at <= middle else ((-4, -4), "right")
-        plot.annotate(words, (at, cell.top1), offset, textcoords="offset points", va="top", ha=side, fontsize=6)
+        box = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
+        place = {"textcoords": "offset points", "va": "top", "ha": side}
+        plot.annotate(words, (at, cell.top1), offset, fontsize=6, bbox=box, **place)
+    plot.xaxis.set_major_formatter(EngFormatter("J" if name == "energy" else ""))
     plot.set(xlabel=_LABELS[name], ylabel=_accuracy_label(results), title=title)
     plot.legend(fontsize="small", loc="lower right")
     plot.grid(alpha=0.3)
@@ -166,7 +180,7 @@ def _axis_label(path: str) -> str:
 
 
 def _short(path: str) -> str:
-    return ".".join(path.split(".")[-2:])
+    return ".".join(path.removeprefix("defaults.").split(".")[-2:])
 
 
 def _file_word(path: str) -> str:

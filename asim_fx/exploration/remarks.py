@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from asim_fx.exploration.axes import Axis
 from asim_fx.exploration.cells import OBJECTIVES, CellResult, Objective
@@ -27,9 +28,14 @@ def remarks(
         values = {objective.of(result) for result in results} - {None}
         if len(values) == 1:
             found.append(
-                f"{objective.name} is the same at all {_measured(results)} points that were tried "
-                f"({_figure(values.pop())}): it told the search nothing"
+                f"{objective.name}: the same at all {_measured(results)} points that were tried "
+                f"({_figure(values.pop())}), which told the search nothing"
             )
+    found += [
+        f"{axis.path}: the results are the same for all of its values"
+        for axis in axes
+        if len(axis.values) > 1 and _changes_nothing(results, axis)
+    ]
     if not drawn:
         return found
     for name in ("conversions", "energy"):
@@ -53,6 +59,17 @@ def why_not_drawn(results: Sequence[CellResult], axis: Axis) -> str:
         return "it has a single value" if len(axis.values) < 2 else "fewer than two of its values could be run"
     lines = {tuple(pair for pair in result.settings if pair[0] != axis.path) for result in measured}
     return f"the other axes make {len(lines)} lines, more than {MOST_LINES}" if len(lines) > MOST_LINES else ""
+
+
+def _changes_nothing(results: Sequence[CellResult], axis: Axis) -> bool:
+    """Whether cells that differ in one setting alone were all measured, and have the same results."""
+    outcomes: dict[tuple[tuple[str, str], ...], list[CellResult]] = {}
+    for result in results:
+        rest = tuple(pair for pair in result.settings if pair[0] != axis.path)
+        outcomes.setdefault(rest, []).append(replace(result, settings=rest))
+    alike = all(len(set(family)) == 1 for family in outcomes.values())
+    whole = any(len(family) == len(axis.values) for family in outcomes.values())
+    return alike and whole and _measured(results) == len(results)
 
 
 def _measured(results: Sequence[CellResult]) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,21 @@ def test_a_damaged_line_is_refused(tmp_path: Path, line: bytes) -> None:
 def test_a_folder_in_its_place(tmp_path: Path) -> None:
     with pytest.raises(OutputError), cell_journal(tmp_path, HEADER, overwrite=True):
         pass
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """Of a limit on the size of files a process is told as of a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    path = tmp_path / "a.jsonl"
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400, limits[1]))
+        with pytest.raises(OutputError, match="cannot write"):
+            write(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    write(path, resume=True)
+    write(tmp_path / "whole.jsonl")
+    assert path.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
 
 def test_without_a_file() -> None:

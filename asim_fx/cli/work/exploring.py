@@ -16,6 +16,7 @@ from asim_fx.analysis import analyse
 from asim_fx.cli.work.calibrating import CalibrationOptions, open_images
 from asim_fx.cli.work.planning import ModelOptions, build, example_inputs
 from asim_fx.data import DataSource, open_data
+from asim_fx.data.datasets import FolderImages
 from asim_fx.errors import DataError
 from asim_fx.exploration.bench import Bench
 from asim_fx.exploration.calibrator import Calibrator
@@ -109,14 +110,13 @@ def open_bench(question: Question) -> Bench:
 
 def _refuse_one_class(data: DataSource) -> None:
     """Refuse images of one class, as far as classes are known without decoding."""
-    labels = getattr(data.images, "labels", None)
-    if labels is None or len({int(label) for label in labels[: data.samples]}) > 1:
+    labels = getattr(data.images, "labels", ())
+    used = [int(label) for label in labels[: data.samples]]
+    if len(used) < 2 or len(set(used)) > 1:
         return
     message = f"{data.description}: {_ONE_CLASS}"
-    hint = (
-        "--balanced takes them in turn from each class" if len(labels) > len(labels[: data.samples]) else _FOLDER_HINT
-    )
-    raise DataError(message, hint=hint)
+    is_part = isinstance(data.images, FolderImages) and len(used) < len(labels)
+    raise DataError(message, hint="--balanced takes them in turn from each class" if is_part else _FOLDER_HINT)
 
 
 def _open_data(question: Question, config: Mapping[str, Any]) -> DataSource:
