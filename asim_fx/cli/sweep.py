@@ -55,7 +55,9 @@ instead, chosen for --objective.
 
 -o DIR gets cells.jsonl with a line as soon as a cell is done, cells.csv, and
 plots: accuracy against each number, Pareto fronts of accuracy against ADC
-conversions and energy. After an interruption --resume goes on from there."""
+conversions and energy. After an interruption --resume goes on from there.
+
+Cells that cannot be run have an `error` instead of results; exit code 4 then."""
 
 
 class SamplerOption(StrEnum):
