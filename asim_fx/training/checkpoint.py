@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ def read_checkpoint(
     if differing:
         words = "; ".join(_difference(key, saved.get(key), identity[key]) for key in differing)
         message = f"{path} is of another run: {words}"
-        raise CheckpointError(message, hint="give the same model, spec, data and settings, or another -o")
+        raise CheckpointError(message, hint=_what_to_do(saved, identity, differing))
     state = {name.removeprefix(_MODEL): held for name, held in tensors.items() if name.startswith(_MODEL)}
     try:
         net.load_state_dict(state, strict=True)
@@ -142,6 +142,19 @@ def _optimizer_state(tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -
             number, _, key = name.removeprefix(_OPTIMIZER).partition(".")
             state.setdefault(int(number), {})[key] = tensor
     return state
+
+
+def _what_to_do(saved: Mapping[str, Any], given: Mapping[str, Any], differing: Sequence[str]) -> str:
+    hint = "give the same model, spec, data and settings, or another -o"
+    if list(differing) == ["recipe"]:
+        before, now = dict(saved["recipe"]), dict(given["recipe"])
+        if before.pop("epochs", None) != now.pop("epochs", None) and before == now:
+            return (
+                "this schedule of the learning rate depends on the number of epochs, so more of them are another run: "
+                "start it from this one's weights.safetensors with --checkpoint and another -o. Runs with --sched none "
+                "can be made longer"
+            )
+    return hint
 
 
 def _difference(key: str, saved: Any, given: Any) -> str:

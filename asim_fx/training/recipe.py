@@ -89,6 +89,10 @@ class TrainingRecipe:
         """Return plain data."""
         return asdict(self)
 
+    def identity(self) -> dict[str, Any]:
+        """Return what a checkpoint must have in common with this: all, but the epochs where no rate depends on them."""
+        return {name: value for name, value in self.to_json().items() if name != "epochs" or self.sched not in _ENDLESS}
+
 
 def change_recipe(recipe: TrainingRecipe, changes: Mapping[str, Any], where: str) -> TrainingRecipe:
     """Return a recipe with other settings.
@@ -113,6 +117,9 @@ def change_recipe(recipe: TrainingRecipe, changes: Mapping[str, Any], where: str
             raise UsageError(message)
     return replace(recipe, **changes)
 
+
+_ENDLESS = ("none", "constant", "step", "multistep")
+"""Schedules whose rates at an update are the same however many epochs follow."""
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "mode": get_args(Mode),

@@ -19,7 +19,7 @@ from asim_fx.calibration import calibrate, uncalibrated_sites, uncalibrated_wind
 from asim_fx.converted import ConvertedModel
 from asim_fx.data import DataSource
 from asim_fx.data.datasets import ImageList
-from asim_fx.errors import InputError, NumericsError, RunInterruptedError, UsageError
+from asim_fx.errors import CheckpointError, InputError, NumericsError, RunInterruptedError, UsageError
 from asim_fx.fingerprint import fingerprint
 from asim_fx.models.library import first_line
 from asim_fx.nn import Fidelity
@@ -132,12 +132,12 @@ def train(
     optimizer, trainee = _trainee(net, recipe, run)
     scheduler = _scheduler(optimizer, recipe, len(batches))
     identity = {
-        "recipe": recipe.to_json(),
+        "recipe": recipe.identity(),
         "model and spec": fingerprint(net.graph_modules),
         "training data": images.identity,
         "validation data": validation.identity,
     }
-    keeper = _Keeper(run, net, optimizer, identity)
+    keeper = _Keeper(run, net, optimizer, identity, recipe.epochs)
     position = keeper.start()
     _check_same(run.shard, identity)
     with open_log(run.folder, position.epoch * len(batches) + position.step, shown=run.shard.leads) as log:
@@ -211,7 +211,7 @@ def _scheduler(optimizer: Optimizer, recipe: TrainingRecipe, updates: int) -> An
     try:
         scheduler, _ = create_scheduler_v2(
             optimizer,
-            sched=recipe.sched,
+            sched="constant" if recipe.sched == "none" else recipe.sched,
             num_epochs=recipe.epochs,
             warmup_epochs=recipe.warmup_epochs,
             warmup_lr=recipe.lr / 100,
@@ -265,8 +265,11 @@ def _epoch(
 class _Keeper:
     """Writes and reads the checkpoint of one run."""
 
-    def __init__(self, run: Run, net: ConvertedModel, optimizer: Optimizer, identity: Mapping[str, Any]) -> None:
+    def __init__(
+        self, run: Run, net: ConvertedModel, optimizer: Optimizer, identity: Mapping[str, Any], epochs: int
+    ) -> None:
         self.run = run
+        self.epochs = epochs
         self.net = net
         self.optimizer = optimizer
         self.identity = identity
@@ -285,6 +288,9 @@ class _Keeper:
             self.keep(Position())
             return Position()
         position, scaler = read_checkpoint(self._path, self.net.body, self.optimizer, self.identity)
+        if position.epoch > self.epochs or (position.epoch == self.epochs and position.step):
+            message = f"{self._path} is of epoch {position.epoch + bool(position.step)}, beyond --epochs {self.epochs}"
+            raise CheckpointError(message, hint="give more epochs, or another -o")
         if scaler is not None and self._scaler is not None:
             self._scaler.load_state_dict(dict(scaler))
         return position

@@ -90,6 +90,25 @@ def test_another_run_is_not_resumed(tmp_path: Path) -> None:
         trained(tmp_path, epochs=1, lr=0.1, options=run(tmp_path, resume=True))
 
 
+def test_more_epochs_are_another_run_where_the_schedule_ends_with_them(tmp_path: Path) -> None:
+    trained(tmp_path, epochs=1)
+    with pytest.raises(CheckpointError, match="epochs was 1, is 2") as caught:
+        trained(tmp_path, epochs=2, options=run(tmp_path, resume=True))
+    assert "--checkpoint" in caught.value.hint
+
+
+def test_a_constant_rate_can_go_on(tmp_path: Path) -> None:
+    trained(tmp_path / "longer", epochs=1, sched="none")
+    longer = trained(tmp_path / "longer", epochs=3, sched="none", options=run(tmp_path / "longer", resume=True))
+    whole = trained(tmp_path / "whole", epochs=3, sched="none")
+    assert [record["lr"] for record in whole.history] == [5e-3] * 3
+    assert [record["train_loss"] for record in longer.history] == [record["train_loss"] for record in whole.history]
+    weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("longer", "whole")]
+    assert weights[0] == weights[1]
+    with pytest.raises(CheckpointError, match="beyond --epochs 2"):
+        trained(tmp_path / "longer", epochs=2, sched="none", options=run(tmp_path / "longer", resume=True))
+
+
 def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     images = tiny_images()
     images.images[40] = float("nan")
