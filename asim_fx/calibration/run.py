@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -13,6 +13,17 @@ from torch import Tensor
 
 from asim_fx.calibration.macs import MacHistogram, observe_macs
 from asim_fx.calibration.observing import MagnitudeHistogram
+from asim_fx.calibration.remembering import (
+    Histograms,
+    Key,
+    Observations,
+    float_identity,
+    integer_identity,
+    keep,
+    macs_key,
+    magnitudes_key,
+    window_key,
+)
 from asim_fx.calibration.scales import choose_scale
 from asim_fx.calibration.windows import choose_window, clipped, compute_snr
 from asim_fx.converted import ConvertedModel
@@ -24,7 +35,7 @@ from asim_fx.report.calibrated import Calibrations, ScaleChoice, SiteCalibration
 Batch = Tensor | tuple[Any, ...]
 
 
-def calibrate(converted: ConvertedModel, batches: Iterable[Batch]) -> None:
+def calibrate(converted: ConvertedModel, batches: Iterable[Batch], observations: Observations | None = None) -> None:
     """Choose the scale of every operand with ``scale: static``, and every window with ``adc.range: calibrated``.
 
     Scales are chosen from what a site meets while all sites compute in float, so that none sees another's errors;
@@ -36,6 +47,8 @@ def calibrate(converted: ConvertedModel, batches: Iterable[Batch]) -> None:
         converted: the model; its noise counter is left as it was. ``calibration`` and ``report`` say what was chosen.
         batches: inputs of the model, each a tensor or the tuple of positional arguments. They are gone through once
             for scales; for windows they are kept and gone through again.
+        observations: what was seen of the same weights on the same batches before; what is seen now is added. It saves
+            time and changes nothing.
 
     Raises:
         DataError: there is no batch.
@@ -47,13 +60,14 @@ def calibrate(converted: ConvertedModel, batches: Iterable[Batch]) -> None:
     windowed = [site for site in sites.values() if site.choosing.window is not None]
     if not scaled and not windowed:
         return
-    given = list(batches) if windowed else batches
+    given = list(batches) if windowed and not isinstance(batches, Sequence) else batches
+    known = Observations() if observations is None else observations
     with _restoring(converted), torch.no_grad():
         found = {site.config.site: SiteCalibration() for site in (*scaled, *windowed)}
         if scaled:
-            _choose_scales(converted, scaled, given, found)
+            _choose_scales(converted, scaled, given, known, found)
         if windowed:
-            _choose_windows(converted, windowed, given, found)
+            _choose_windows(converted, windowed, given, known, found)
         converted.calibration = found
         converted.report = with_calibration(converted.report, found)
 
@@ -91,19 +105,13 @@ def scales_of(site: CimModule) -> list[Tensor]:
 
 
 def _choose_scales(
-    converted: ConvertedModel, sites: Sequence[CimModule], batches: Iterable[Batch], found: dict[str, SiteCalibration]
+    converted: ConvertedModel,
+    sites: Sequence[CimModule],
+    batches: Iterable[Batch],
+    known: Observations,
+    found: dict[str, SiteCalibration],
 ) -> None:
-    histograms = {site: _histograms(site) for site in sites}
-
-    def observe(site: CimModule, streamed: Tensor, stored: Tensor) -> None:
-        of_streamed, of_stored = histograms[site]
-        if of_streamed is not None:
-            of_streamed.add(streamed)
-        if of_stored is not None:
-            of_stored.add(stored)
-
-    _observe(converted, sites, batches, "float", observe)
-    for site, (of_streamed, of_stored) in histograms.items():
+    for site, (of_streamed, of_stored) in _magnitudes(converted, sites, batches, known).items():
         label = site.config.site
         streamed = _choose_scale(site, of_streamed, site.config.input)
         stored = _choose_scale(site, of_stored, site.config.weight)
@@ -113,7 +121,29 @@ def _choose_scales(
         found[label] = replace(found[label], input=streamed, weight=stored)
 
 
-def _histograms(site: CimModule) -> tuple[MagnitudeHistogram | None, MagnitudeHistogram | None]:
+def _magnitudes(
+    converted: ConvertedModel, sites: Sequence[CimModule], batches: Iterable[Batch], known: Observations
+) -> dict[CimModule, Histograms]:
+    """Return the histograms of each site's operands; the float model runs where one of them is not known."""
+    identity = float_identity(converted)
+    keys = {site: magnitudes_key(identity, site) for site in sites}
+    new = {site: _histograms(site) for site in sites if keys[site] not in known.magnitudes}
+    kept = {site: known.magnitudes[keys[site]] for site in sites if site not in new}
+
+    def observe(site: CimModule, streamed: Tensor, stored: Tensor) -> None:
+        of_streamed, of_stored = new[site]
+        if of_streamed is not None:
+            of_streamed.add(streamed)
+        if of_stored is not None:
+            of_stored.add(stored)
+
+    _observe(converted, list(new), batches, "float", observe)
+    for site, histograms in new.items():
+        keep(known.magnitudes, keys[site], histograms)
+    return {**kept, **new}
+
+
+def _histograms(site: CimModule) -> Histograms:
     config, has = site.config, {name for name, _ in site.named_buffers()}
 
     def histogram(name: str, operand: Operand, role: str) -> MagnitudeHistogram | None:
@@ -142,30 +172,60 @@ def _choose_scale(site: CimModule, histogram: MagnitudeHistogram | None, operand
 
 
 def _choose_windows(
-    converted: ConvertedModel, sites: Sequence[CimModule], batches: Iterable[Batch], found: dict[str, SiteCalibration]
+    converted: ConvertedModel,
+    sites: Sequence[CimModule],
+    batches: Iterable[Batch],
+    known: Observations,
+    found: dict[str, SiteCalibration],
 ) -> None:
-    histograms = {site: MacHistogram(site.config.read.rows, site.config.read.signed) for site in sites}
+    identity = integer_identity(converted)
+    keys = {site: macs_key(identity, site) for site in sites}
+    chosen = {site: known.windows.get(window_key(keys[site], site)) for site in sites}
+    undecided = {site: keys[site] for site in sites if chosen[site] is None}
+    for site, histogram in _macs(converted, undecided, batches, known).items():
+        chosen[site] = _choose_window(site, histogram)
+    for site, choice in chosen.items():
+        if choice is None:
+            raise AssertionError(site.config.site)
+        keep(known.windows, window_key(keys[site], site), choice)
+        site.set_window((choice.low_mac, choice.high_mac))
+        label = site.config.site
+        found[label] = replace(found[label], window=choice)
+
+
+def _choose_window(site: CimModule, histogram: MacHistogram) -> WindowChoice:
+    how, read = site.choosing, replace(site.config.read, window=None, window_known=True)
+    window = choose_window(histogram, read, str(how.window), how.window_percentile)
+    return WindowChoice(
+        method=str(how.window),
+        percentile=how.window_percentile if how.window == "percentile" else None,
+        low_mac=window[0],
+        high_mac=window[1],
+        clipped=clipped(histogram, window),
+        csnr_db=compute_snr(histogram, read, window),
+        full_range_csnr_db=compute_snr(histogram, read, (0.0, float(read.rows))),
+        values=histogram.total,
+    )
+
+
+def _macs(
+    converted: ConvertedModel, keys: Mapping[CimModule, Key], batches: Iterable[Batch], known: Observations
+) -> dict[CimModule, MacHistogram]:
+    """Return the MAC values of each site's reads; the ideal integer model runs where some are not known."""
+    new = {
+        site: MacHistogram(site.config.read.rows, site.config.read.signed)
+        for site, key in keys.items()
+        if key not in known.macs
+    }
+    kept = {site: known.macs[key] for site, key in keys.items() if site not in new}
 
     def observe(site: CimModule, streamed: Tensor, stored: Tensor) -> None:
-        observe_macs(site, streamed, stored, histograms[site])
+        observe_macs(site, streamed, stored, new[site])
 
-    _observe(converted, sites, batches, "integer", observe)
-    for site, histogram in histograms.items():
-        how, read = site.choosing, replace(site.config.read, window=None, window_known=True)
-        window = choose_window(histogram, read, str(how.window), how.window_percentile)
-        site.set_window(window)
-        label = site.config.site
-        choice = WindowChoice(
-            method=str(how.window),
-            percentile=how.window_percentile if how.window == "percentile" else None,
-            low_mac=window[0],
-            high_mac=window[1],
-            clipped=clipped(histogram, window),
-            csnr_db=compute_snr(histogram, read, window),
-            full_range_csnr_db=compute_snr(histogram, read, (0.0, float(read.rows))),
-            values=histogram.total,
-        )
-        found[label] = replace(found[label], window=choice)
+    _observe(converted, list(new), batches, "integer", observe)
+    for site, histogram in new.items():
+        keep(known.macs, keys[site], histogram)
+    return {**kept, **new}
 
 
 def _observe(
@@ -175,7 +235,9 @@ def _observe(
     fidelity: Fidelity,
     observe: Callable[[CimModule, Tensor, Tensor], None],
 ) -> None:
-    """Run the model at a fidelity, and tell what each of the sites multiplies."""
+    """Run the model at a fidelity, and tell what each of the sites multiplies; not where there is no site."""
+    if not sites:
+        return
     for site in sites:
         site.observer = partial(observe, site)
     converted.set_fidelity(fidelity)

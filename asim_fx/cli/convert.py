@@ -10,6 +10,7 @@ import typer
 
 from asim_fx.cli.bulk import is_pattern
 from asim_fx.cli.interrupts import raising_interrupts
+from asim_fx.cli.shared_options import CalibrateOption, CalibSamplesOption, CalibSplitOption
 from asim_fx.cli.streams import write_document
 from asim_fx.errors import UsageError
 
@@ -81,17 +82,12 @@ def convert(
             "are planned so unless this says otherwise.",
         ),
     ] = None,
-    calibrate: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SOURCE", help="Images to choose static scales and ADC windows on; as --data of asim-simulate."
-        ),
-    ] = None,
-    calib_samples: Annotated[int, typer.Option(metavar="N", min=1, help="How many of them.")] = 256,
+    calibrate: CalibrateOption = None,
+    calib_samples: CalibSamplesOption = 256,
+    calib_split: CalibSplitOption = "train",
     data_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where a named data set for --calibrate lies.")
     ] = None,
-    calib_split: Annotated[str, typer.Option(metavar="NAME", help="Its part to calibrate on.")] = "train",
     engine: Annotated[
         EngineOption | None, typer.Option(help="What computes the simulation; the same bits from each.")
     ] = None,
@@ -126,7 +122,7 @@ def convert(
 
     with stages(total=1) as begin:
         begin("importing torch")
-        from asim_fx.cli.work.calibrating import calibrate_on, refuse_uncalibrated
+        from asim_fx.cli.work.calibrating import CalibrationOptions, calibrate_on, refuse_uncalibrated
         from asim_fx.cli.work.planning import ConversionOptions, ModelOptions, convert_model, plan_model
 
     options = ModelOptions(
@@ -158,7 +154,7 @@ def convert(
             result = converted.report
             if calibrate is not None:
                 begin("calibrating")
-                calibrate_on(converted, calibrate, calib_split, calib_samples, data_dir)
+                calibrate_on(converted, CalibrationOptions(calibrate, calib_split, calib_samples, data_dir))
                 result = converted.report
             if output is not None:
                 refuse_uncalibrated(converted)

@@ -10,7 +10,11 @@ import typer
 
 from asim_fx.cli.interrupts import ending_at_interrupt
 from asim_fx.cli.shared_options import (
+    BalancedOption,
     BatchOption,
+    CalibrateOption,
+    CalibSamplesOption,
+    CalibSplitOption,
     CheckpointOption,
     ClassesOption,
     DataDirOption,
@@ -26,6 +30,7 @@ from asim_fx.cli.shared_options import (
     SizeOption,
     SpecArgument,
     SplitOption,
+    nothing_to_calibrate,
 )
 from asim_fx.cli.simulate import parse_seeds
 from asim_fx.cli.streams import write_document
@@ -80,6 +85,10 @@ def plan(
     ] = None,
     batch_size: BatchOption = 64,
     num_samples: SamplesOption = None,
+    balanced: BalancedOption = False,
+    calibrate: CalibrateOption = None,
+    calib_samples: CalibSamplesOption = 256,
+    calib_split: CalibSplitOption = "train",
     probe_samples: Annotated[int, typer.Option(metavar="N", min=1, help="Images to measure single sites with.")] = 128,
     checkpoint: CheckpointOption = None,
     pretrained: PretrainedOption = False,
@@ -92,6 +101,7 @@ def plan(
 ) -> None:
     """Choose the settings of every site for an accuracy or a budget."""
     from asim_fx.exploration.options import Choices, parse_counts, parse_goal, parse_votes
+    from asim_fx.spec.document import asks_for_calibration
     from asim_fx.spec.loader import load_spec
 
     goal = parse_goal(budget, floor, minimise)
@@ -103,6 +113,8 @@ def plan(
     )
     numbers = parse_seeds(seeds)
     base = load_spec(spec, set_ or ())
+    if calibrate is not None and not asks_for_calibration(base):
+        raise nothing_to_calibrate()
     if output is not None:
         _check_output(output, base)
 
@@ -110,6 +122,7 @@ def plan(
 
     with ending_at_interrupt("interrupted; nothing was written"), progress_bar() as bar:
         task = bar.add_task("capturing the model", total=None)
+        from asim_fx.cli.work.calibrating import CalibrationOptions
         from asim_fx.cli.work.exploring import DataOptions, Question, open_workbench
         from asim_fx.cli.work.planning import ModelOptions
         from asim_fx.exploration.findings import measure_sites
@@ -124,8 +137,10 @@ def plan(
             device="cpu",
             seed=seed,
         )
-        images = DataOptions(data, data_dir, split, batch_size, num_samples)
-        bench = open_workbench(Question(model, options, base, images, numbers, fold_batch_norm), choose_split)
+        images = DataOptions(data, data_dir, split, batch_size, num_samples, balanced)
+        calibration = None if calibrate is None else CalibrationOptions(calibrate, calib_split, calib_samples, data_dir)
+        question = Question(model, options, base, images, numbers, calibration, fold_batch_norm)
+        bench = open_workbench(question, choose_split)
 
         def tell(what: str) -> None:
             bar.update(task, advance=1, description=what)
@@ -133,7 +148,8 @@ def plan(
         findings = measure_sites(bench, choices, probe_samples, tell)
         found = make_plan(bench, findings, goal, tell)
     if output is not None:
-        _write(found, output)
+        images_named = f"--calibrate {calibrate} --calib-samples {calib_samples} --calib-split {calib_split}"
+        _write(found, output, "" if calibrate is None else images_named)
     if as_json:
         write_document(json.dumps(_document(found, findings), indent=2) + "\n")
     else:
@@ -154,13 +170,14 @@ def _check_output(output: Path, base: HardwareSpec) -> None:
         raise UsageError(message)
 
 
-def _write(found: Plan, output: Path) -> None:
+def _write(found: Plan, output: Path, calibration: str) -> None:
     from asim_fx.files import write_atomically
     from asim_fx.spec.document import complete_document, to_yaml
 
     plan, *others = found.measured
     lines = [f"# Made by asim-plan for {found.goal}. Top-1 on images that nothing was chosen on:"]
     lines += [f"#   {one.name}: {_accuracy(one)} %, {one.conversions:,} conversions" for one in (plan, *others)]
+    lines += [f"# Scales and windows were chosen with: asim-convert {calibration}"] if calibration else []
     document = complete_document(found.spec)
     document["name"] = f"{found.spec.name}-planned"
     write_atomically(output, "\n".join(lines) + "\n" + to_yaml(document))

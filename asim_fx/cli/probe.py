@@ -45,6 +45,7 @@ class SourceOptions:
     batch_size: int
     workers: int
     num_samples: int | None
+    balanced: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ def _measure(request: ProbeRequest) -> FidelityReport:
             batch_size=options.batch_size,
             workers=options.workers,
             num_samples=options.num_samples,
+            balanced=options.balanced,
         )
 
         def show(done: int, total: int | None) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from asim_fx.errors import UsageError
+
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="As for asim-convert.", show_default=False)]
 SpecArgument = Annotated[
     str, typer.Argument(metavar="SPEC", help="A shipped name, or a path to YAML.", show_default=False)
@@ -18,6 +20,9 @@ DataDirOption = Annotated[Path | None, typer.Option(metavar="DIR", help="Where a
 SplitOption = Annotated[str, typer.Option(metavar="NAME", help="Part of the data.")]
 BatchOption = Annotated[int, typer.Option("--batch-size", "-b", metavar="N", min=1, help="Images in a batch.")]
 SamplesOption = Annotated[int | None, typer.Option(metavar="N", min=1, help="Take only the first N images.")]
+BalancedOption = Annotated[
+    bool, typer.Option("--balanced", help="Take the N images of a folder in turn from each class.")
+]
 SeedsOption = Annotated[str, typer.Option(metavar="S", help="Of the noise: 0:5 is 0 to 4; also 3, or 0,2,5.")]
 CheckpointOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Weights: .safetensors, or a torch file without code.")
@@ -30,7 +35,21 @@ SizeOption = Annotated[
 KwargsOption = Annotated[
     list[str] | None, typer.Option(metavar="K=V", help="Argument of the model's constructor. Repeatable.")
 ]
+CalibrateOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SOURCE", help="Images to choose static scales and ADC windows on; as --data of asim-simulate."
+    ),
+]
+CalibSamplesOption = Annotated[int, typer.Option(metavar="N", min=1, help="How many of them.")]
+CalibSplitOption = Annotated[str, typer.Option(metavar="NAME", help="Their part of the data.")]
 FoldOption = Annotated[bool, typer.Option(help="Fold batch norms into the layer before.")]
 DeviceOption = Annotated[str, typer.Option(metavar="D", help="cpu, cuda, cuda:1, mps.")]
 SeedOption = Annotated[int, typer.Option(metavar="N", min=0, help="Of random weights.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def nothing_to_calibrate() -> UsageError:
+    """Return the error of images to calibrate on that nothing asks for."""
+    message = "--calibrate has nothing to do: no site has `scale: static`, or a macro with `adc.range: calibrated`"
+    return UsageError(message, hint="for example --set defaults.scale=static")

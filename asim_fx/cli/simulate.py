@@ -10,6 +10,7 @@ import typer
 
 from asim_fx.cli.convert import EngineOption
 from asim_fx.cli.interrupts import ending_at_interrupt
+from asim_fx.cli.shared_options import BalancedOption
 from asim_fx.cli.streams import write_document
 from asim_fx.errors import UsageError
 from asim_fx.sharding import joined, shard_of_environment
@@ -53,6 +54,7 @@ def simulate(
         int, typer.Option("--workers", "-j", metavar="N", min=0, help="Processes that decode images.")
     ] = 2,
     num_samples: Annotated[int | None, typer.Option(metavar="N", min=1, help="Take only the first N images.")] = None,
+    balanced: BalancedOption = False,
     seeds: Annotated[str, typer.Option(metavar="S", help="Of the noise: 0:5 is 0 to 4; also 3, or 0,2,5.")] = "0",
     dies: Annotated[
         int | None,
@@ -88,7 +90,7 @@ def simulate(
         from asim_fx.cli.probe import ProbeRequest, SourceOptions, check_options, run_probe
 
         check_options(results_file, dies=dies, baseline=baseline, resume=resume, overwrite=overwrite, shard=shard)
-        source_options = SourceOptions(data, data_dir, split, batch_size, workers, num_samples)
+        source_options = SourceOptions(data, data_dir, split, batch_size, workers, num_samples, balanced)
         request = ProbeRequest(
             directory=directory,
             model=model,
@@ -125,6 +127,7 @@ def simulate(
             batch_size=batch_size,
             workers=workers,
             num_samples=num_samples,
+            balanced=balanced,
         )
         with ending_at_interrupt(*_words_of_interrupt(results_file)):
             result = run(

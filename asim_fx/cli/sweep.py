@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import AbstractContextManager
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from asim_fx.cli.interrupts import ending_at_interrupt
 from asim_fx.cli.shared_options import (
+    BalancedOption,
     BatchOption,
+    CalibrateOption,
+    CalibSamplesOption,
+    CalibSplitOption,
     CheckpointOption,
     ClassesOption,
     DataDirOption,
@@ -30,19 +32,20 @@ from asim_fx.cli.shared_options import (
     SizeOption,
     SpecArgument,
     SplitOption,
+    nothing_to_calibrate,
 )
 from asim_fx.cli.simulate import parse_seeds
-from asim_fx.cli.streams import write_document
-from asim_fx.errors import UsageError
+from asim_fx.cli.sweep_output import Outcome, show, write_results
+from asim_fx.errors import PlanError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from asim_fx.cli.work.exploring import Question
     from asim_fx.exploration.axes import Axis, Settings
     from asim_fx.exploration.bench import Bench
-    from asim_fx.exploration.cells import CellResult, Objective, RunCells
+    from asim_fx.exploration.cells import CellResult, Objective, Prepare, RunCells
     from asim_fx.exploration.journal import CellJournal
+    from asim_fx.spec import HardwareSpec
 
 HELP = """Measure MODEL on every variant of SPEC that the --set options make.
 
@@ -52,7 +55,9 @@ instead, chosen for --objective.
 
 -o DIR gets cells.jsonl with a line as soon as a cell is done, cells.csv, and
 plots: accuracy against each number, Pareto fronts of accuracy against ADC
-conversions and energy. After an interruption --resume goes on from there."""
+conversions and energy. After an interruption --resume goes on from there.
+
+Cells that cannot be run have an `error` instead of results; exit code 4 then."""
 
 
 class SamplerOption(StrEnum):
@@ -92,10 +97,17 @@ def sweep(
         SamplerOption.TPE
     ),
     search_seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the search.")] = 0,
+    max_cells: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Refuse a grid of more cells; each is a simulation.")
+    ] = 10_000,
+    calibrate: CalibrateOption = None,
+    calib_samples: CalibSamplesOption = 256,
+    calib_split: CalibSplitOption = "train",
     data_dir: DataDirOption = None,
     split: SplitOption = "validation",
     batch_size: BatchOption = 64,
     num_samples: SamplesOption = None,
+    balanced: BalancedOption = False,
     checkpoint: CheckpointOption = None,
     pretrained: PretrainedOption = False,
     num_classes: ClassesOption = None,
@@ -108,8 +120,9 @@ def sweep(
 ) -> None:
     """Measure a model on many variants of a hardware spec."""
     from asim_fx.exploration import on_ray, plots as drawing, search as searching  # noqa: I001 (one line a module)
-    from asim_fx.exploration.axes import grid, overrides, parse_axes
+    from asim_fx.exploration.axes import parse_axes
     from asim_fx.exploration.cells import OBJECTIVES
+    from asim_fx.exploration.remarks import remarks
     from asim_fx.spec.loader import load_spec
 
     axes = parse_axes(set_ or [])
@@ -120,19 +133,21 @@ def sweep(
         on_ray.check_installed()
     if optuna is not None:
         searching.check_installed()
+    else:
+        _check_size(axes, max_cells)
     if plots and output is not None:
         drawing.check_installed()
     base = load_spec(spec)
-    cells = list(grid(axes)) if optuna is None else list(_one_at_a_time(axes))
-    for cell in cells:
-        load_spec(base, overrides(cell))
 
     from asim_fx.cli.console import progress_bar
 
     kept = _words_of_interrupt(output)
     with ending_at_interrupt(*kept), progress_bar() as bar:
-        task = bar.add_task("capturing the model", total=optuna or len(cells))
-        from asim_fx.cli.work.exploring import DataOptions, Question, evaluator, module_path, open_bench
+        task = bar.add_task("checking", total=None)
+        cells = _checked_cells(base, axes, calibrates=calibrate is not None, searches=optuna is not None)
+        bar.update(task, description="capturing the model", total=optuna or len(cells))
+        from asim_fx.cli.work.calibrating import CalibrationOptions
+        from asim_fx.cli.work.exploring import BenchOf, DataOptions, Question, module_path, open_bench
         from asim_fx.cli.work.planning import ModelOptions
         from asim_fx.exploration.journal import cell_journal
 
@@ -148,8 +163,11 @@ def sweep(
                 seed=seed,
             ),
             spec=base,
-            data=DataOptions(data, data_dir, split, batch_size, num_samples),
+            data=DataOptions(data, data_dir, split, batch_size, num_samples, balanced),
             seeds=numbers,
+            calibration=(
+                None if calibrate is None else CalibrationOptions(calibrate, calib_split, calib_samples, data_dir)
+            ),
             fold_batch_norm=fold_batch_norm,
             path=module_path(),
         )
@@ -157,7 +175,7 @@ def sweep(
         path = None if output is None else output / "cells.jsonl"
         with (
             cell_journal(path, bench.identity(), resume=resume, overwrite=overwrite) as journal,
-            _runner(question, bench, evaluator, jobs, ray) as run,
+            _runner(BenchOf(question), bench, jobs, ray) as run,
         ):
 
             def run_new(wanted: Sequence[Settings]) -> Iterator[CellResult]:
@@ -171,11 +189,17 @@ def sweep(
             else:
                 plan = searching.Search(optuna, objectives, sampler.value, search_seed, jobs)
                 results = searching.search(axes, plan, run_new)
-    if all(result.error for result in results):
-        message = f"no cell can be run: {results[0].error}"
-        raise UsageError(message)
-    files = [] if output is None else _write(results, axes, f"{bench.analysed.name} on {base.name}", output, plots)
-    _show(results, bench, files, as_json=as_json)
+    failed = [result for result in results if result.error]
+    if len(failed) == len(results):
+        message = f"no cell can be run: {failed[0].error}"
+        raise PlanError(message)
+    draws = plots and output is not None
+    notes = remarks(results, axes, None if optuna is None else objectives, drawn=draws)
+    outcome = Outcome(bench.analysed.name, base.name, bench.data.description, results, notes)
+    show(outcome, [] if output is None else write_results(outcome, axes, output, plots=plots), as_json=as_json)
+    if failed:
+        message = f"{len(failed)} of {len(results)} cells cannot be run; the first: {failed[0].error}"
+        raise PlanError(message, hint="`error` says why in the line of each; the results of the others stand")
 
 
 def _check_options(axes: Sequence[Axis], output: Path | None, *, resume: bool, overwrite: bool) -> None:
@@ -188,10 +212,44 @@ def _check_options(axes: Sequence[Axis], output: Path | None, *, resume: bool, o
     if output is None and (resume or overwrite):
         message = f"{'--resume' if resume else '--overwrite'} needs -o"
         raise UsageError(message)
+    if output is not None and output.exists() and not output.is_dir():
+        message = f"{output} is a file; -o takes the name of a folder"
+        raise UsageError(message)
     file = None if output is None else output / "cells.jsonl"
     if file is not None and file.is_file() and file.stat().st_size and not (resume or overwrite):
         message = f"{file} already holds results"
         raise UsageError(message, hint="--resume goes on with it, --overwrite starts anew")
+
+
+def _check_size(axes: Sequence[Axis], most: int) -> None:
+    from asim_fx.exploration.axes import size
+
+    if size(axes) > most:
+        parts = " x ".join(f"{len(axis.values):,}" for axis in axes)
+        message = f"the grid has {size(axes):,} cells ({parts}), more than {most:,}"
+        raise UsageError(message, hint="--optuna N tries N of them; --max-cells allows more; or give fewer values")
+
+
+def _checked_cells(base: HardwareSpec, axes: Sequence[Axis], *, calibrates: bool, searches: bool) -> list[Settings]:
+    """Return the cells of the grid, or of a search those that hold each value; their specs are valid.
+
+    Raises:
+        SpecError: one is not.
+        UsageError: calibration was asked for, and no cell asks for it.
+    """
+    from asim_fx.exploration.axes import grid, overrides
+    from asim_fx.spec.document import asks_for_calibration
+    from asim_fx.spec.loader import load_spec
+
+    each = list(_one_at_a_time(axes))  # first, since a wrong value among thousands of cells is known at once
+    cells = each if searches else list(grid(axes))
+    asked = False
+    for cell in dict.fromkeys([*each, *cells]):
+        changed = load_spec(base, overrides(cell))
+        asked = asked or asks_for_calibration(changed)
+    if calibrates and not asked:
+        raise nothing_to_calibrate()
+    return cells
 
 
 def _objectives(text: str, known: dict[str, Objective]) -> tuple[Objective, ...]:
@@ -211,13 +269,10 @@ def _one_at_a_time(axes: Sequence[Axis]) -> Iterator[Settings]:
             yield (*first[:number], (axis.path, value), *first[number + 1 :])
 
 
-def _runner(
-    question: Question, bench: Bench, evaluator: Any, jobs: int, ray: str | None
-) -> AbstractContextManager[RunCells]:
+def _runner(prepare: Prepare, bench: Bench, jobs: int, ray: str | None) -> AbstractContextManager[RunCells]:
     from asim_fx.exploration.on_ray import on_ray
     from asim_fx.exploration.pool import in_processes, in_this_process
 
-    prepare = partial(evaluator, question)
     if ray is not None:
         return on_ray(prepare, ray, jobs)
     return in_processes(prepare, jobs) if jobs > 1 else in_this_process(bench.run)
@@ -234,47 +289,6 @@ def _recorded(run: RunCells, journal: CellJournal, cells: Sequence[Settings]) ->
         for result in run(left):
             journal.append(result)
             yield result
-
-
-def _write(results: Sequence[CellResult], axes: Sequence[Axis], title: str, folder: Path, plots: bool) -> list[Path]:
-    from asim_fx.exploration.plots import write_plots
-    from asim_fx.exploration.table import to_csv
-    from asim_fx.files import write_atomically
-
-    write_atomically(folder / "cells.csv", to_csv(results))
-    drawn = write_plots(results, axes, title, folder) if plots else []
-    return [folder / "cells.jsonl", folder / "cells.csv", *drawn]
-
-
-def _show(results: Sequence[CellResult], bench: Bench, files: Sequence[Path], *, as_json: bool) -> None:
-    from asim_fx.cli.console import stderr, stdout
-    from asim_fx.exploration.cells import OBJECTIVES, pareto_front
-    from asim_fx.exploration.table import results_table
-
-    if as_json:
-        fronts = {
-            name: [dict(cell.settings) for cell in pareto_front(results, (OBJECTIVES["accuracy"], OBJECTIVES[name]))]
-            for name in ("conversions", "energy")
-        }
-        document = {
-            "model": bench.analysed.name,
-            "spec": bench.spec.name,
-            "data": bench.data.description,
-            "cells": [result.to_json() for result in results],
-            "pareto": fronts,
-            "files": list(map(str, files)),
-        }
-        write_document(json.dumps(document, indent=2) + "\n")
-    else:
-        console = stdout()
-        console.print(f"[bold]{bench.analysed.name}[/] on [bold]{bench.spec.name}[/]; {bench.data.description}")
-        console.print(results_table(results, console.width))
-        interval = next(result.interval for result in results if not result.error)
-        integer = {f"{result.integer_top1:.2f}" for result in results if result.integer_top1 is not None}
-        console.print(f"in brackets: 95 % interval over {interval}; *: no cell has more accuracy for less conversions")
-        console.print(f"ideal integer model: {' to '.join(sorted({min(integer), max(integer)}, key=float))} %")
-    for path in files:
-        stderr().print(f"wrote {path}", markup=False)
 
 
 def _words_of_interrupt(output: Path | None) -> tuple[str, str]:

@@ -75,7 +75,9 @@ def train(
     split: Annotated[str, typer.Option(metavar="NAME", help="Part of the data to train on.")] = "train",
     val_split: Annotated[str, typer.Option(metavar="NAME", help="Part to evaluate on.")] = "validation",
     data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where named data sets lie.")] = None,
-    num_samples: Annotated[int | None, typer.Option(metavar="N", min=1, help="Train on the first N images.")] = None,
+    num_samples: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Train on N images, of a folder in turn from each class.")
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", "-j", metavar="N", min=0, help="Decoding processes.")] = 2,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="A.B=V", help="Change a field of the spec. Repeatable.")

@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -61,6 +62,7 @@ class FolderImages:
     classes: int
     transform: Transform
     mode: str
+    note: str = ""
 
     @property
     def identity(self) -> str:
@@ -83,6 +85,32 @@ class FolderImages:
     def where(self, index: int) -> str:
         """Return the file."""
         return str(self.files[index])
+
+    def remarked(self, samples: int | None) -> FolderImages:
+        """Return these images, with a note where the first so many are all of one class."""
+        if samples is None or samples >= len(self) or self.classes == 1 or len(set(self.labels[:samples])) > 1:
+            return self
+        return replace(self, note="all of one class")
+
+    def in_turn(self, samples: int | None) -> FolderImages:
+        """Return so many of the images: the first of each class, then the second of each class, and so on.
+
+        Files come sorted by class, so that their first thousands may all be of one.
+        """
+        if samples is None or samples >= len(self):
+            return self
+        seen = Counter[int]()
+        turns = []
+        for label in self.labels:
+            turns.append(seen[label])
+            seen[label] += 1
+        chosen = sorted(range(len(self)), key=turns.__getitem__)[:samples]
+        return replace(
+            self,
+            files=tuple(self.files[index] for index in chosen),
+            labels=tuple(self.labels[index] for index in chosen),
+            note="in turn from each class",
+        )
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from asim_fx.data.datasets import (
     TIMM_LISTS,
     TIMM_STREAMS,
+    FolderImages,
     ImageList,
     ImageStream,
     Transform,
@@ -138,6 +139,7 @@ def open_data(
     batch_size: int = 64,
     workers: int = 0,
     num_samples: int | None = None,
+    balanced: bool = False,
     transform: Transform | None = None,
 ) -> DataSource:
     """Open labelled images.
@@ -152,6 +154,7 @@ def open_data(
         batch_size: images in a batch.
         workers: processes that decode; 0 decodes in this one. A stream is always read in this one, in order.
         num_samples: take only the first so many.
+        balanced: of a folder, whose files lie class by class, take them in turn from each class instead.
         transform: makes a tensor of a PIL image in the place of timm's evaluation transform; not for the digits.
 
     Raises:
@@ -168,12 +171,15 @@ def open_data(
             images = open_by_name(source, data_dir, split, transform, mode)
         else:
             images = open_folder(source, split, transform, mode)
+            images = images.in_turn(num_samples) if balanced else images.remarked(num_samples)
     known = None if isinstance(images, ImageStream) else len(images)
     if known == 0:
         msg = f"{source} is empty (split {split!r})"
         raise DataError(msg)
     samples = min((n for n in (known, num_samples) if n is not None), default=None)
     amount = "a stream of images" if samples is None else f"{samples} images"
+    if isinstance(images, FolderImages) and images.note:
+        amount += f", {images.note}"
     return DataSource(
         description=f"{source}, {split}, {amount}",
         identity=_hash(images.identity, config, samples),

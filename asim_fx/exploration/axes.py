@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ def parse_axes(texts: Sequence[str]) -> tuple[Axis, ...]:
     """Return the axes of a sweep.
 
     Raises:
-        UsageError: one is malformed, or two are of the same field.
+        UsageError: one is malformed, or two are of the same field, or of a field and a part of it so that one undoes
+            values of the other.
     """
     axes = tuple(map(parse_axis, texts))
     paths = [axis.path for axis in axes]
@@ -71,7 +73,17 @@ def parse_axes(texts: Sequence[str]) -> tuple[Axis, ...]:
     if twice:
         message = f"--set {twice[0]} is given twice"
         raise UsageError(message, hint="give all values of a field in one --set, with commas")
+    for position, axis in enumerate(axes):
+        for number, outer in enumerate(axes):
+            if axis.path.startswith(f"{outer.path}.") and (number > position or len(outer.values) > 1):
+                message = f"--set {outer.path} overlaps --set {axis.path}, which is a part of it"
+                raise UsageError(message, hint=f"give --set {outer.path} first and with one value, or leave one out")
     return axes
+
+
+def size(axes: Sequence[Axis]) -> int:
+    """Return how many cells the grid has."""
+    return math.prod(len(axis.values) for axis in axes)
 
 
 def grid(axes: Sequence[Axis]) -> Iterator[Settings]:
@@ -91,12 +103,15 @@ def _range(text: str, values: str) -> list[str]:
         message = f"--set {text}: {values!r} is no range first:last:count"
         raise UsageError(message, hint=_HINT)
     first, last, count = Decimal(match[1]), Decimal(match[2]), int(match[3])
-    if not 2 <= count <= _MOST_VALUES:
-        message = f"--set {text}: a range has 2 to {_MOST_VALUES} values, not {count}"
+    if not 1 <= count <= _MOST_VALUES:
+        message = f"--set {text}: a range has 1 to {_MOST_VALUES:,} values, not {count:,}"
         raise UsageError(message, hint=_HINT)
-    if first == last:
-        message = f"--set {text}: the range starts where it ends"
+    if (first == last) != (count == 1):
+        why = "starts where it ends" if first == last else "of one value cannot hold both of its ends"
+        message = f"--set {text}: the range {why}"
         raise UsageError(message, hint=_HINT)
+    if count == 1:
+        return [_number(first)]
     # Decimal, so that 0:0.4:9 holds 0.15 and not 0.15000000000000002.
     return [_number(first + (last - first) * step / (count - 1)) for step in range(count)]
 

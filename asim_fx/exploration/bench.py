@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from asim_fx.analysis import AnalysedModel
-from asim_fx.calibration import needs_calibration
+from asim_fx.calibration.remembering import integer_identity
 from asim_fx.conversion import lower, map_onto
 from asim_fx.converted import ConvertedModel
 from asim_fx.data import DataSource
-from asim_fx.errors import AsimError, DataError, InputError, OutputError, UsageError
+from asim_fx.errors import AsimError, DataError, InputError, OutputError
 from asim_fx.exploration.axes import Settings, overrides
+from asim_fx.exploration.calibrator import Calibrator, made_ready
 from asim_fx.exploration.cells import CellResult
-from asim_fx.simulation import simulate
+from asim_fx.exploration.journal import ABOUT
+from asim_fx.simulation import VariantResult, simulate
 from asim_fx.spec import HardwareSpec, load_spec
 from asim_fx.spec.document import complete_document
 
@@ -31,6 +33,8 @@ class Bench:
         data: the images.
         seeds: of the noise.
         device: where it runs.
+        calibrator: chooses static scales and windows of converters; None where no images were given.
+        ideal: what ideal integer models were found to reach, by what they compute: cells share them.
     """
 
     analysed: AnalysedModel
@@ -38,11 +42,13 @@ class Bench:
     data: DataSource
     seeds: tuple[int, ...] = (0,)
     device: str = "cpu"
+    calibrator: Calibrator | None = None
+    ideal: dict[str, VariantResult] = field(default_factory=dict)
 
     def convert(self, spec: HardwareSpec) -> ConvertedModel:
-        """Return the model on some hardware; it shares its weights with every other one."""
+        """Return the model on some hardware, calibrated; it shares its weights with every other one."""
         planned = map_onto(self.analysed.copied(), spec)
-        return lower(planned, self.analysed.model, self.analysed.example).eval()
+        return made_ready(lower(planned, self.analysed.model, self.analysed.example).eval(), self.calibrator)
 
     def run(self, settings: Settings) -> CellResult:
         """Measure one combination of settings. What makes it impossible as hardware is in the result's ``error``.
@@ -52,13 +58,11 @@ class Bench:
         """
         try:
             converted = self.convert(load_spec(self.spec, overrides(settings)))
-            refuse_uncalibrated(converted)
-            measured = simulate(converted, self.data, seeds=self.seeds, device=self.device)
+            integer, hardware = self._measure(converted)
         except (DataError, InputError, OutputError):
             raise
         except AsimError as error:
             return CellResult(settings, error=str(error))
-        integer, hardware = measured.variants
         totals = converted.report.totals
         return CellResult(
             settings,
@@ -74,16 +78,33 @@ class Bench:
             latency_s=totals["latency_s"],
         )
 
+    def _measure(self, converted: ConvertedModel) -> tuple[VariantResult, VariantResult]:
+        """Return the accuracy of the ideal integer model, and of the hardware."""
+        identity = integer_identity(converted)
+        known = self.ideal.get(identity)
+        result = simulate(converted, self.data, seeds=self.seeds, device=self.device, integer=known is None)
+        if known is None:
+            known = self.ideal[identity] = result.variants[0]
+        return known, result.variants[-1]
+
     def identity(self) -> dict[str, object]:
-        """Return what makes the results of two sweeps comparable, as plain values."""
+        """Return what makes the results of two sweeps comparable, as plain values; ``about`` tells people."""
+        calibrator = self.calibrator
         return {
             "model": self.analysed.name,
             "weights": weights_identity(self.analysed.model),
+            "fold_batch_norm": self.analysed.parts[0].context.fold_batch_norm,
             "data": self.data.identity,
             "batch_size": self.data.batch_size,
             "spec": spec_identity(self.spec),
             "seeds": list(self.seeds),
             "device": self.device.partition(":")[0],
+            "calibration": None if calibrator is None else calibrator.identity,
+            ABOUT: {
+                "data": self.data.description,
+                "spec": self.spec.name,
+                **({} if calibrator is None else {"calibration": calibrator.description}),
+            },
         }
 
 
@@ -101,14 +122,3 @@ def spec_identity(spec: HardwareSpec) -> str:
     """Return a hash of all that a spec says, its measured files too."""
     parts: Sequence[str] = [repr(complete_document(spec)), *(f"{p}\n{f.text}" for p, f in sorted(spec.files.items()))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def refuse_uncalibrated(converted: ConvertedModel) -> None:
-    """Refuse a model that could not run before it is calibrated.
-
-    Raises:
-        UsageError: a site has a static scale, or a converter whose window is chosen on data.
-    """
-    if any(needs_calibration(site) for site in converted.sites().values()):
-        message = "a static scale or a window chosen on data needs calibration, which explorations do not do"
-        raise UsageError(message, hint="use `scale: dynamic` or `scale: sample`, and a window of known limits")

@@ -10,7 +10,7 @@ from asim_fx.analysis import AnalysedModel
 from asim_fx.conversion import lower, map_onto
 from asim_fx.converted import ConvertedModel
 from asim_fx.errors import PlanError, SpecError, UsageError
-from asim_fx.exploration.bench import refuse_uncalibrated
+from asim_fx.exploration.calibrator import Calibrator, made_ready
 from asim_fx.exploration.knapsack import Item, Menu
 from asim_fx.exploration.options import Choices, Option, plan_rules
 from asim_fx.exploration.sensitivity import Images, reference_option, sensitivities, site_noise
@@ -31,6 +31,7 @@ class Workbench:
         choosing: images that choices are made on.
         reporting: images that results are reported on; none of them is used to choose.
         seeds: of the noise, to choose with. Reported results draw others.
+        calibrator: chooses static scales and windows of converters; None where no images were given.
     """
 
     analysed: AnalysedModel
@@ -38,12 +39,12 @@ class Workbench:
     choosing: Images
     reporting: Images
     seeds: tuple[int, ...] = (0, 1, 2)
+    calibrator: Calibrator | None = None
 
     def convert(self, spec: HardwareSpec) -> ConvertedModel:
-        """Return the model on some hardware."""
+        """Return the model on some hardware, calibrated."""
         converted = lower(map_onto(self.analysed.copied(), spec), self.analysed.model, self.analysed.example).eval()
-        refuse_uncalibrated(converted)
-        return converted
+        return made_ready(converted, self.calibrator)
 
     def spec_with(self, chosen: Mapping[str, Option], why: Mapping[str, str] | None = None) -> HardwareSpec:
         """Return the spec with rules for sites added."""

@@ -7,13 +7,27 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 from asim_fx.errors import OutputError, UsageError
 from asim_fx.exploration.axes import Settings
 from asim_fx.exploration.cells import CellResult
 
 FORMAT = 1
+ABOUT = "about"
+"""Entry of the first line that tells people what is compared; it is not compared itself."""
+_LONGEST_VALUE = 40
+_IN_WORDS = {
+    "model": "another model",
+    "weights": "other weights (--checkpoint, --pretrained, or --seed of random ones)",
+    "fold_batch_norm": "--fold-batch-norm",
+    "data": "other images (--data, --split, --num-samples, --balanced), or otherwise prepared",
+    "batch_size": "another --batch-size",
+    "spec": "another SPEC",
+    "seeds": "other --seeds",
+    "device": "another --device",
+    "calibration": "other images to calibrate on (--calibrate, --calib-samples, --calib-split)",
+}
 
 
 @dataclass(slots=True)
@@ -26,7 +40,7 @@ class CellJournal:
     """
 
     finished: dict[frozenset[tuple[str, str]], CellResult] = field(default_factory=dict)
-    stream: IO[str] | None = None
+    stream: BinaryIO | None = None
 
     def get(self, settings: Settings) -> CellResult | None:
         """Return the result of a cell, or None."""
@@ -51,7 +65,8 @@ def cell_journal(
 
     Args:
         path: the file; None keeps cells in memory only.
-        header: what makes results comparable: the model, its weights, the data, the spec. Plain values.
+        header: what makes results comparable: the model, its weights, the data, the spec. Plain values. What is under
+            ``about`` says the same for people, by the same names.
         resume: whether to go on with what the file holds. A last line that was cut off is dropped, and its cell done
             again.
         overwrite: whether to throw away what it holds.
@@ -71,7 +86,8 @@ def cell_journal(
             raise UsageError(message, hint="--resume goes on with it, --overwrite starts anew")
         path.parent.mkdir(parents=True, exist_ok=True)
         cells, complete = _read(path, head) if holds and resume else ([], 0)
-        stream = path.open("r+" if complete else "w", encoding="utf-8")
+        # Without a buffer, which would try once more to write to a full disk when it is closed.
+        stream = cast(BinaryIO, path.open("rb+" if complete else "wb", buffering=0))
     except OSError as error:
         message = f"cannot write {path}: {error.strerror or error}"
         raise OutputError(message, hint="choose another place with -o") from error
@@ -83,13 +99,14 @@ def cell_journal(
         yield CellJournal({frozenset(cell.settings): cell for cell in cells}, stream)
 
 
-def _write_line(stream: IO[str], value: Mapping[str, Any]) -> None:
+def _write_line(stream: BinaryIO, value: Mapping[str, Any]) -> None:
+    left = (json.dumps(value) + "\n").encode()
     try:
-        stream.write(json.dumps(value) + "\n")
-        stream.flush()
+        while left:
+            left = left[stream.write(left) :]
     except OSError as error:
         message = f"cannot write {stream.name}: {error.strerror or error}"
-        raise OutputError(message) from error
+        raise OutputError(message, hint="make room; the same command with --resume goes on") from error
 
 
 def _read(path: Path, header: Mapping[str, Any]) -> tuple[list[CellResult], int]:
@@ -100,10 +117,7 @@ def _read(path: Path, header: Mapping[str, Any]) -> tuple[list[CellResult], int]
     if not lines:  # cut off in its very first line
         return [], 0
     found = _parse(path, 1, lines[0])
-    differing = [name for name in header if found.get(name) != header[name]]
-    if differing:
-        message = f"{path} holds the results of another sweep: other {', '.join(differing)}"
-        raise UsageError(message, hint="resume with the options of that sweep, or use --overwrite or another folder")
+    _refuse_foreign(path, found, header)
     cells = []
     for number, line in enumerate(lines[1:], start=2):
         try:
@@ -112,6 +126,35 @@ def _read(path: Path, header: Mapping[str, Any]) -> tuple[list[CellResult], int]
             message = f"{path}:{number} is no result of a sweep"
             raise UsageError(message, hint="--overwrite starts anew") from error
     return cells, complete
+
+
+def _refuse_foreign(path: Path, found: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+    if found.get("what") != header["what"]:
+        message = f"{path} is not a results file of {header['what']}"
+        raise UsageError(message, hint="use another folder; --overwrite throws the file away")
+    if found.get("format") != header["format"]:
+        message = f"{path} was written by another version of asim-fx"
+        raise UsageError(message, hint="resume with that version, or use --overwrite or another folder")
+    differing = [name for name in header if name != ABOUT and found.get(name) != header[name]]
+    if differing:
+        there, here = found.get(ABOUT), header.get(ABOUT)
+        words = [_difference(name, _said(there, found, name), _said(here, header, name)) for name in differing]
+        message = f"{path} holds the results of another sweep: {', and '.join(words)}"
+        raise UsageError(message, hint="resume with the options of that sweep, or use --overwrite or another folder")
+
+
+def _said(about: Any, header: Mapping[str, Any], name: str) -> str:
+    """Return what a header has under a name in words; nothing where it holds a hash that has none."""
+    if isinstance(about, Mapping) and name in about:
+        return str(about[name])
+    value = header.get(name)
+    plain = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return "none" if value is None else "" if len(plain) > _LONGEST_VALUE else plain
+
+
+def _difference(name: str, there: str, here: str) -> str:
+    words = _IN_WORDS.get(name, name)
+    return f"{words} - there: {there}; here: {here}" if there and here and there != here else words
 
 
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:

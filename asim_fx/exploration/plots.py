@@ -11,11 +11,20 @@ from typing import Any
 from asim_fx.errors import UsageError
 from asim_fx.exploration.axes import Axis
 from asim_fx.exploration.cells import OBJECTIVES, CellResult, pareto_front
+from asim_fx.exploration.remarks import why_not_drawn
 from asim_fx.files import write_atomically
 
 FORMATS = ("png", "svg")
-_MOST_LINES = 8
-_LABELS = {"conversions": "ADC conversions for one image", "energy": "energy for one image, J"}
+_MOST_WORDS = 8
+"""Points of a front that are named."""
+_LABELS = {"conversions": "ADC conversions for one image", "energy": "energy for one image"}
+_MOST_INSIDE = 3
+"""Lines whose legend lies among them."""
+_LESS = {"conversions": "fewer conversions", "energy": "less energy"}
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
+"""Okabe and Ito's, which colour-blind readers tell apart; the markers and dashes differ as well."""
+_MARKERS = "os^Dv<>P"
+_DASHES = ("-", "--", "-.", ":")
 _AXIS_LABELS = {
     "random_percent_fs": "random noise, % of full scale",
     "nonlinear_percent_fs": "nonlinear noise, % of full scale",
@@ -55,7 +64,7 @@ def write_plots(results: Sequence[CellResult], axes: Sequence[Axis], title: str,
     measured = [result for result in results if result.top1 is not None]
     figures: dict[str, Any] = {}
     for axis in axes:
-        if axis.numbers is not None and len(axis.values) > 1 and len(_families(measured, axis)) <= _MOST_LINES:
+        if not why_not_drawn(results, axis):
             figures[f"accuracy-{_file_word(axis.path)}"] = _against_axis(Figure, measured, axis, title)
     for name in ("conversions", "energy"):
         if len({OBJECTIVES[name].of(result) for result in measured} - {None}) > 1:
@@ -82,49 +91,73 @@ def _varying(results: Sequence[CellResult]) -> set[str]:
 
 
 def _against_axis(make: Any, results: Sequence[CellResult], axis: Axis, title: str) -> Any:
-    figure = make(figsize=(6.4, 4.2), layout="constrained")
+    families = _families(results, axis)
+    crowded = len(families) > _MOST_INSIDE
+    figure = make(figsize=(8.6 if crowded else 6.4, 4.2), layout="constrained")
     plot = figure.subplots()
     number = dict(zip(axis.values, axis.numbers or (), strict=True))
-    for label, family in _families(results, axis).items():
+    for place, (label, family) in enumerate(families.items()):
         cells = sorted(family, key=lambda cell: number[dict(cell.settings)[axis.path]])
         x = [number[dict(cell.settings)[axis.path]] for cell in cells]
-        line = plot.plot(x, [cell.top1 for cell in cells], marker="o", markersize=4, label=label or None)[0]
-        low, high = [cell.top1_low for cell in cells], [cell.top1_high for cell in cells]
-        plot.fill_between(x, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+        style = {"color": _COLOURS[place], "marker": _MARKERS[place], "linestyle": _DASHES[place % len(_DASHES)]}
+        _with_intervals(plot, x, cells, markersize=4, linewidth=1.4, label=label or "simulated hardware", **style)
     integer = {cell.integer_top1 for cell in results}
     if len(integer) == 1:
-        plot.axhline(next(iter(integer)), color="grey", linestyle=":", label="ideal integer model")
-    plot.set(xlabel=_axis_label(axis.path), ylabel="top-1, %", title=title)
+        plot.axhline(next(iter(integer)), color="grey", linewidth=1, label="ideal integer model")
+    plot.set(xlabel=_axis_label(axis.path), ylabel=_accuracy_label(results), title=title)
     if all(value.is_integer() for value in number.values()):
         plot.set_xticks(sorted(number.values()))
-    if plot.get_legend_handles_labels()[1]:
+    if crowded:
+        figure.legend(loc="outside right upper", fontsize="small")
+    else:
         plot.legend(fontsize="small")
     plot.grid(alpha=0.3)
     return figure
 
 
 def _front(make: Any, results: Sequence[CellResult], name: str, title: str) -> Any:
+    from matplotlib.ticker import EngFormatter
+
     figure = make(figsize=(6.4, 4.2), layout="constrained")
     plot = figure.subplots()
     cost = OBJECTIVES[name]
     known = [result for result in results if cost.of(result) is not None]
     front = sorted(pareto_front(known, (OBJECTIVES["accuracy"], cost)), key=lambda result: cost.of(result) or 0)
-    plot.scatter([cost.of(cell) for cell in known], [cell.top1 for cell in known], s=14, color="grey", label="cells")
-    x, y = [cost.of(cell) or 0.0 for cell in front], [cell.top1 for cell in front]
-    below = [(cell.top1 or 0) - (cell.top1_low or 0) for cell in front]
-    above = [(cell.top1_high or 0) - (cell.top1 or 0) for cell in front]
-    plot.errorbar(x, y, yerr=[below, above], color="tab:red", marker="o", markersize=4, capsize=2, label="Pareto front")
+    plot.scatter(
+        [cost.of(cell) for cell in known], [cell.top1 for cell in known], s=14, color="grey", label="other cells"
+    )
+    x = [cost.of(cell) or 0.0 for cell in front]
+    what = f"Pareto front: no cell has more accuracy\nfor {_LESS[name]}"
+    _with_intervals(
+        plot, x, front, color=_COLOURS[1], marker="o", markersize=5, linewidth=1.2, label=what, drawstyle="steps-post"
+    )
     varying = _varying(known)
     middle = (min(x) + max(x)) / 2 if x else 0
-    for cell in front[:_MOST_LINES]:
+    for cell in front[:_MOST_WORDS]:
         words = "\n".join(f"{_short(path)} {value}" for path, value in cell.settings if path in varying)
         at = cost.of(cell) or 0
         offset, side = ((4, -4), "left") if at <= middle else ((-4, -4), "right")
-        plot.annotate(words, (at, cell.top1), offset, textcoords="offset points", va="top", ha=side, fontsize=6)
-    plot.set(xlabel=_LABELS[name], ylabel="top-1, %", title=title)
+        box = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
+        place = {"textcoords": "offset points", "va": "top", "ha": side}
+        plot.annotate(words, (at, cell.top1), offset, fontsize=6, bbox=box, **place)
+    plot.xaxis.set_major_formatter(EngFormatter("J" if name == "energy" else ""))
+    plot.set(xlabel=_LABELS[name], ylabel=_accuracy_label(results), title=title)
     plot.legend(fontsize="small", loc="lower right")
     plot.grid(alpha=0.3)
     return figure
+
+
+def _with_intervals(plot: Any, x: Sequence[float], cells: Sequence[CellResult], **style: Any) -> None:
+    below = [(cell.top1 or 0) - (cell.top1_low or 0) for cell in cells]
+    above = [(cell.top1_high or 0) - (cell.top1 or 0) for cell in cells]
+    y = [cell.top1 for cell in cells]
+    plot.errorbar(x, y, yerr=[below, above], capsize=2.5, elinewidth=0.8, **style)
+
+
+def _accuracy_label(results: Sequence[CellResult]) -> str:
+    """Say what is drawn, and what the bars are over."""
+    intervals = {result.interval for result in results if result.interval}
+    return f"top-1, % (95 % interval over {intervals.pop()})" if len(intervals) == 1 else "top-1, % (95 % interval)"
 
 
 def _write(figure: Any, stem: Path) -> list[Path]:
@@ -147,7 +180,7 @@ def _axis_label(path: str) -> str:
 
 
 def _short(path: str) -> str:
-    return ".".join(path.split(".")[-2:])
+    return ".".join(path.removeprefix("defaults.").split(".")[-2:])
 
 
 def _file_word(path: str) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing as mp
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait as wait_for
 
 from asim_fx.errors import AsimError
@@ -74,6 +76,7 @@ class _Pool:
 
     def _run(self, cells: Sequence[Settings]) -> Iterator[CellResult]:
         if self._executor is None:
+            _start_quiet_tracker()
             context = mp.get_context("spawn")
             self._executor = ProcessPoolExecutor(self._jobs, context, initializer=_start, initargs=(self._prepare,))
         waiting: set[Future[CellResult]] = {self._executor.submit(_work, cell) for cell in cells}
@@ -92,6 +95,24 @@ class _Pool:
             for process in processes:  # in the middle of a cell they would hear of it only at its end
                 process.kill()
             self._executor = None
+
+
+def _start_quiet_tracker() -> None:
+    """Start Python's own process that cleans up after this one: without a warning to the user that there is a need.
+
+    Where this process is ended by Ctrl-C it leaves semaphores, and the tracker takes them away.
+    """
+    if sys.platform == "win32":
+        return
+    earlier = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = "ignore"  # inherited
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        if earlier is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = earlier
 
 
 def _start(prepare: Prepare) -> None:

@@ -33,7 +33,7 @@ class ImportedWeights:
 
 def classes_of(state: Mapping[str, Tensor]) -> int | None:
     """Return how many classes the published network tells apart."""
-    for name in ("fc.weight", "classifier.6.weight", "heads.weight"):
+    for name in ("fc.weight", "linear.weight", "classifier.6.weight", "heads.weight"):
         if name in state:
             return int(state[name].shape[0])
     return None

@@ -2,8 +2,9 @@
 
 Their weights have torchvision's names, so what ``asim-import checkpoint`` writes fits them. For CIFAR, ResNets start
 with a 3x3 convolution of stride 1 and no pooling; VGGs pool twice instead of five times; ViTs are torchvision's, and
-take images enlarged to 224x224. None comes with weights. ``pact=True`` among the model's arguments bounds the
-activations of a ResNet or VGG.
+take images enlarged to 224x224. ``resnet20_cifar`` and its deeper kin are He et al.'s own networks for CIFAR, for which
+weights are public. None comes with weights. ``pact=True`` among the model's arguments bounds the activations of a
+ResNet or VGG.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from torch import nn
 
 from asim_fx.errors import ModelError
+from asim_fx.models.cifar import CifarResNet
 from asim_fx.models.library import IMAGENET_CONFIG, LibraryModel, ModelRequest, construct, import_library
 from asim_fx.models.pact import bound_rectifiers
 
@@ -29,6 +31,8 @@ _STATISTICS: Mapping[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
 """Mean and standard deviation of the training images of CIFAR-10 and of CIFAR-100, by number of classes."""
 
 _RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+_THIN_RESNETS: Mapping[str, int] = {f"resnet{depth}": depth for depth in (20, 32, 44, 56, 110)}
+"""He et al.'s networks for CIFAR, and their depth. Public weights were trained with ImageNet's mean and deviation."""
 _VITS = ("vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14")
 _VGG_LAYERS: Mapping[str, tuple[str | int, ...]] = {
     "vgg11": (64, 128, "M", 256, 256, 512, 512, 512, 512, "M"),
@@ -40,7 +44,7 @@ _VGG_LAYERS: Mapping[str, tuple[str | int, ...]] = {
 
 _CIFAR, _IMAGENET = "_cifar", "_imagenet"
 _VGGS = tuple(f"{name}{norm}" for name in _VGG_LAYERS for norm in ("", "_bn"))
-CIFAR_MODELS = tuple(f"{name}{_CIFAR}" for name in (*_RESNETS, *_VGGS, *_VITS))
+CIFAR_MODELS = tuple(f"{name}{_CIFAR}" for name in (*_RESNETS, *_THIN_RESNETS, *_VGGS, *_VITS))
 PAPER_MODELS = (*CIFAR_MODELS, *(f"{name}{_IMAGENET}" for name in (*_RESNETS, *_VGGS, *_VITS)))
 """Names, after ``asim:``."""
 
@@ -64,7 +68,8 @@ def build_paper(request: ModelRequest) -> LibraryModel:
         kwargs.setdefault("image_size", request.input_size[1])
     model = construct(request, lambda: _build(base, kwargs, small))
     side = 32 if small and base not in _VITS else kwargs.get("image_size", 224)
-    return LibraryModel(model, (3, side, side), _data_config(classes if small else None, side))
+    statistics = classes if small and base not in _THIN_RESNETS else None
+    return LibraryModel(model, (3, side, side), _data_config(statistics, side))
 
 
 def _build(base: str, kwargs: Mapping[str, Any], small: bool) -> nn.Module:
@@ -75,7 +80,9 @@ def _build(base: str, kwargs: Mapping[str, Any], small: bool) -> nn.Module:
         return vit
     others = {name: value for name, value in kwargs.items() if name != "pact"}
     model: nn.Module
-    if base in _RESNETS or not small:
+    if base in _THIN_RESNETS:
+        model = CifarResNet(_THIN_RESNETS[base], **others)
+    elif base in _RESNETS or not small:
         model = models.get_model(base, weights=None, **others)
     else:
         layers = list(_VGG_LAYERS[base.removesuffix("_bn")])
@@ -83,7 +90,7 @@ def _build(base: str, kwargs: Mapping[str, Any], small: bool) -> nn.Module:
     if base in _RESNETS and small:
         model = _small_stem(model)
     # The published VGGs leave the rectifier of their first convolution unbounded.
-    stem = "" if base in _RESNETS else "features.2" if base.endswith("_bn") else "features.1"
+    stem = "" if not base.startswith("vgg") else "features.2" if base.endswith("_bn") else "features.1"
     return bound_rectifiers(model, but=(stem,)) if kwargs.get("pact") else model
 
 
@@ -95,7 +102,7 @@ def _small_stem(model: nn.Module) -> nn.Module:
 
 
 def _data_config(classes: int | None, side: int) -> dict[str, Any]:
-    """Return how images are prepared, for so many classes of CIFAR, or for ImageNet."""
+    """Return how images are prepared: with the statistics of CIFAR of so many classes, or those of ImageNet."""
     mean, std = IMAGENET_CONFIG["mean"], IMAGENET_CONFIG["std"]
     if classes is not None:
         mean, std = _STATISTICS.get(classes, _STATISTICS[CLASSES])

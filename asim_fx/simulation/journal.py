@@ -7,13 +7,21 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 from asim_fx.errors import OutputError, UsageError
 
 Variant = Literal["float", "integer", "hardware"]
 
 FORMAT = 1
+_IN_WORDS = {
+    "format": "of another version of asim-fx",
+    "spec": "another hardware spec",
+    "model_identity": "other weights or settings",
+    "data_identity": "other images (--data, --split, --num-samples, --balanced)",
+    "batch_size": "another --batch-size",
+    "device": "another --device",
+}
 
 
 class BatchKey(NamedTuple):
@@ -64,7 +72,7 @@ class Journal:
         finished: what is already there.
     """
 
-    def __init__(self, finished: Mapping[BatchKey, BatchResult], stream: IO[str] | None) -> None:
+    def __init__(self, finished: Mapping[BatchKey, BatchResult], stream: BinaryIO | None) -> None:
         self.finished = dict(finished)
         self._stream = stream
 
@@ -110,13 +118,13 @@ def open_journal(
         check_unused(path, resume=resume, overwrite=overwrite)
         if resume and _holds_results(path):
             finished, complete = _read(path, head)
-            stream = path.open("r+", encoding="utf-8")
+            stream = _unbuffered(path, "rb+")
             stream.truncate(complete)
             stream.seek(complete)
         else:
             finished, complete = {}, 0
             path.parent.mkdir(parents=True, exist_ok=True)
-            stream = path.open("w", encoding="utf-8")
+            stream = _unbuffered(path, "wb")
     except OSError as error:
         msg = f"cannot write {path}: {error.strerror or error}"
         raise OutputError(msg) from error
@@ -140,10 +148,16 @@ def _holds_results(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-def _write_line(stream: IO[str], value: Mapping[str, Any]) -> None:
+def _unbuffered(path: Path, mode: str) -> BinaryIO:
+    """Open a file without a buffer, which would try once more to write to a full disk when it is closed."""
+    return cast(BinaryIO, path.open(mode, buffering=0))
+
+
+def _write_line(stream: BinaryIO, value: Mapping[str, Any]) -> None:
+    left = (json.dumps(value) + "\n").encode()
     try:
-        stream.write(json.dumps(value) + "\n")
-        stream.flush()
+        while left:
+            left = left[stream.write(left) :]
     except OSError as error:
         msg = f"cannot write {stream.name}: {error.strerror or error}"
         raise OutputError(msg) from error
@@ -181,7 +195,7 @@ def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
 
 
 def _check_header(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    differing = [key for key in wanted if found.get(key) != wanted[key]]
+    differing = [_IN_WORDS.get(key, f"another {key}") for key in wanted if found.get(key) != wanted[key]]
     if differing:
-        msg = f"{path} holds the results of another run: other {', '.join(differing)}"
+        msg = f"{path} holds the results of another run: {', '.join(differing)}"
         raise UsageError(msg, hint="resume with the options of that run, or use --overwrite or another file")

@@ -29,6 +29,20 @@ def complete_document(spec: HardwareSpec) -> dict[str, Any]:
     }
 
 
+def asks_for_calibration(spec: HardwareSpec) -> bool:
+    """Return whether a spec speaks of static scales, or of windows chosen on data: some site may need calibration."""
+    return _says(complete_document(spec), {"scale": "static", "range": "calibrated"})
+
+
+def _says(document: Any, wanted: dict[str, str]) -> bool:
+    if isinstance(document, dict):
+        return any(
+            wanted.get(name) == value if isinstance(value, str) else _says(value, wanted)
+            for name, value in document.items()
+        )
+    return isinstance(document, list | tuple) and any(_says(item, wanted) for item in document)
+
+
 def _match_first(rule: dict[str, Any]) -> dict[str, Any]:
     return {"match": rule["match"], **rule}
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
+from benchmarks.reproduce.drawing import Line, draw
 from benchmarks.reproduce.paper import ENCODINGS, NETWORKS, Curve
 from benchmarks.reproduce.setup import Setup, markdown, percent
 
@@ -13,6 +15,7 @@ def add_curve_options(options: argparse.ArgumentParser, points: Sequence[float],
     """Add which points and encodings to run, and which of the paper's networks to show."""
     options.add_argument("--points", type=unit, nargs="+", default=list(points))
     options.add_argument("--encodings", type=int, nargs="+", default=list(ENCODINGS), help="bits a read applies")
+    options.add_argument("--plot", type=Path, metavar="FILE", help="draw both as .svg, .png or .pdf")
     options.add_argument("--beside", choices=NETWORKS, default="R18-C10", help="the paper's network to show")
 
 
@@ -36,17 +39,22 @@ def curves(
     """
     setup = Setup(options)
     rows = []
+    own: dict[int, list[float]] = {encoding: [] for encoding in options.encodings}
     for point in options.points:
         row = [f"{point:g}"]
         for encoding in options.encodings:
-            own = setup.top1(*overrides(point), f"defaults.input_encoding={encoding}")
+            own[encoding].append(setup.top1(*overrides(point), f"defaults.input_encoding={encoding}"))
             curve = paper.get((options.beside, encoding))
             known = curve is not None and point in grid
             beside = percent(curve[list(grid).index(point)]) if known and curve is not None else ""
-            row += [percent(own), beside]
+            row += [percent(own[encoding][-1]), beside]
         rows.append(row)
     head = [axis]
+    lines = []
     for encoding in options.encodings:
         words = "bit-serial" if encoding == 1 else f"{encoding} bits a read"
         head += [f"{setup.network}, {words}", f"paper {options.beside}, {words}"]
+        lines.append(Line(words, options.points, own[encoding], grid, paper.get((options.beside, encoding), ())))
+    if options.plot is not None:
+        draw(lines, axis, f"{setup.network}, {setup.data.samples} images", f"paper, {options.beside}", options.plot)
     return setup.heading(title) + "\n" + markdown(head, rows)

@@ -51,7 +51,12 @@ class Setup:
     def built(self) -> BuiltModel:
         """The network, in float."""
         options = self.options
-        return build_model(options.model, checkpoint=options.checkpoint, num_classes=options.num_classes)
+        return build_model(
+            options.model,
+            checkpoint=options.checkpoint,
+            num_classes=options.num_classes,
+            model_kwargs=options.model_kwargs,
+        )
 
     @cached_property
     def data(self) -> DataSource:
@@ -64,6 +69,7 @@ class Setup:
             split=options.split,
             batch_size=options.batch_size,
             num_samples=options.num_samples,
+            balanced=True,
         )
 
     @property
@@ -73,7 +79,7 @@ class Setup:
 
     @cached_property
     def baselines(self) -> tuple[float, float]:
-        """Top-1 in % of the float model, and of ideal 8-bit integers."""
+        """Top-1 in % of the float model, and of ideal integers."""
         variants = {result.variant: result.top1.mean for result in self._simulate(("macros.m.adc.bits=ideal",), (0,))}
         return variants["float"], variants["integer"]
 
@@ -91,7 +97,8 @@ class Setup:
         converted = asim_fx.convert(self.built.model, chip(overrides), torch.randn(2, *size), source=self.built.source)
         results = None
         if self.options.results is not None:
-            words = "_".join([self.network, self.data.identity[:8], *overrides])
+            weights = self.options.checkpoint.stem if self.options.checkpoint is not None else "own"
+            words = "_".join([self.network, weights, self.data.identity[:8], *overrides])
             results = self.options.results / f"{re.sub(r'[^A-Za-z0-9.=_-]', '-', words)}.jsonl"
         print(f"{self.network}: {' '.join(overrides)}", file=sys.stderr, flush=True)
         baseline = "macros.m.adc.bits=ideal" in overrides
@@ -108,9 +115,11 @@ class Setup:
     def heading(self, title: str) -> str:
         """Return what stands above a table: what was measured, on what, and where."""
         exact, integer = self.baselines
+        error = 50 / (self.data.samples or 1) ** 0.5
         return (
             f"{title}\n\n`{self.options.model}` on {self.data.description}, seeds {self.options.seeds}: "
-            f"float {exact:.2f} %, ideal 8-bit integers {integer:.2f} %. {machine()}, {self.options.device}.\n"
+            f"float {exact:.2f} %, ideal integers {integer:.2f} %. Of these images alone, 50 % has a standard error of "
+            f"{error:.1f} points. {machine()}, {self.options.device}.\n"
         )
 
 
@@ -120,10 +129,16 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     made.add_argument("--model", default="asim:digits_resnet", help="as asim-convert takes it")
     made.add_argument("--checkpoint", type=Path, metavar="FILE", help="its weights; see asim-import checkpoint")
     made.add_argument("--num-classes", type=int, metavar="N")
+    made.add_argument("--model-kwargs", action="append", default=[], metavar="K=V", help="as asim-convert takes them")
     made.add_argument("--data", default="digits", metavar="SOURCE", help="as asim-simulate takes it")
     made.add_argument("--data-dir", type=Path, metavar="DIR")
     made.add_argument("--split", default="test")
-    made.add_argument("--num-samples", type=int, metavar="N", help="the first so many images; all if left out")
+    made.add_argument(
+        "--num-samples",
+        type=int,
+        metavar="N",
+        help="so many images, of a folder in turn from each class; all if left out",
+    )
     made.add_argument("--seeds", default="0:3", help="0:3 is 0, 1, 2")
     made.add_argument("-b", "--batch-size", type=int, default=64)
     made.add_argument("--device", default="cpu")

@@ -27,6 +27,21 @@ def test_a_plan_is_an_ordinary_spec(capsys, tmp_path: Path) -> None:
     assert "asim-plan: " in file.read_text()
 
 
+def test_a_plan_of_calibrated_windows_is_one_too(capsys, tmp_path: Path) -> None:
+    file = tmp_path / "planned.yaml"
+    settings = ("--set", "macros.m.adc.range=calibrated", "--set", "macros.m.adc.bits=6")
+    images = ("--calibrate", "digits", "--calib-samples", 8)
+    few = ("--encodings", "2", "--hybrid", "0", "--votes", "0", "--probe-samples", 4)
+    result = run(capsys, "asim-plan", *NET, *settings, *images, *few, "--budget", "conversions=1x", "-o", file)
+    assert result.code == 0, result.err
+    assert "asim-convert --calibrate digits --calib-samples 8 --calib-split train" in file.read_text()
+    made = run(capsys, "asim-convert", "asim:digits_vit", file, *images, "-o", tmp_path / "out")
+    assert made.code == 0, made.err
+    refused = run(capsys, "asim-plan", *NET, *settings, *few, "--budget", "conversions=1x")
+    is_refused(refused, 2, "--calibrate SOURCE")
+    is_refused(run(capsys, "asim-plan", *NET, *images, "--floor", "drop=1"), 2, "nothing to do")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

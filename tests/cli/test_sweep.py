@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.cli.command import run
 from tests.cli.test_bad_input import is_refused
@@ -37,8 +38,80 @@ def test_a_killed_sweep_goes_on_to_the_same_result(capsys, tmp_path: Path) -> No
     for name in ("cells.jsonl", "cells.csv", "front-conversions.svg", "accuracy-macros-m-adc-bits.png"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
     is_refused(run(capsys, "asim-sweep", *NET, *GRID, "-o", killed), 2, "already holds", "--resume")
+    is_refused(run(capsys, "asim-sweep", *NET, *GRID, "-o", journal), 2, "is a file; -o takes the name of a folder")
     other = run(capsys, "asim-sweep", *NET, *GRID, "-o", killed, "--resume", "--seeds", "1")
-    is_refused(other, 2, "another sweep: other seeds")
+    is_refused(other, 2, "another sweep: other --seeds - there: 0; here: 1")
+
+
+CALIBRATED = ("--calibrate", "digits", "--calib-samples", 8)
+
+
+def test_a_calibrated_cell_is_what_the_other_commands_give(capsys, tmp_path: Path) -> None:
+    axes = ("--set", "defaults.scale=static", "--set", "macros.m.adc.range=rows,calibrated", "--set")
+    swept = run(capsys, "asim-sweep", *NET, *axes, "macros.m.adc.bits=5", *CALIBRATED, "--json", "-o", tmp_path / "out")
+    assert swept.code == 0, swept.err
+    cells = json.loads(swept.out)["cells"]
+    assert len(cells) == 2
+    for number, cell in enumerate(cells):
+        settings = [word for path, value in cell["settings"].items() for word in ("--set", f"{path}={value}")]
+        made = run(capsys, "asim-convert", *NET[:2], *settings, *CALIBRATED, "-o", tmp_path / f"{number}")
+        assert made.code == 0, made.err
+        alone = run(capsys, "asim-simulate", tmp_path / f"{number}", *NET[2:], "-j", 0, "--json")
+        integer, hardware = json.loads(alone.out)["variants"]
+        assert hardware["top1"]["mean"] == cell["top1"]
+        assert integer["top1"]["mean"] == cell["integer_top1"]
+    resumed = ("-o", tmp_path / "out", "--resume", "--calibrate", "digits", "--calib-samples", 9)
+    other = run(capsys, "asim-sweep", *NET, *axes, "macros.m.adc.bits=5", *resumed)
+    is_refused(
+        other, 2, "other images to calibrate on", "there: digits, train, 8 images; here: digits, train, 9 images"
+    )
+
+
+@pytest.mark.slow
+def test_processes_calibrate_alike(capsys, tmp_path: Path) -> None:
+    axes = ("--set", "macros.m.adc.range=calibrated", "--set", "macros.m.adc.bits=4,5,6")
+    for folder, jobs in (("one", 1), ("two", 2)):
+        words = (*NET, *axes, *CALIBRATED, "--jobs", jobs, "--no-plots", "-o", tmp_path / folder)
+        assert run(capsys, "asim-sweep", *words).code == 0
+    one, two = (sorted((tmp_path / folder / "cells.jsonl").read_text().splitlines()) for folder in ("one", "two"))
+    assert one == two
+
+
+def test_cells_that_cannot_be_run_are_counted(capsys, tmp_path: Path) -> None:
+    rules = "rules=[],[{match: {name: no_such}, weight_bits: 4}]"
+    result = run(capsys, "asim-sweep", *NET, "--set", rules, "--json", "-o", tmp_path, "--no-plots")
+    assert result.code == 4
+    assert "1 of 2 cells cannot be run" in result.err
+    assert "no_such" in result.err
+    data = json.loads(result.out)
+    assert data["failed"] == 1
+    assert [bool(cell["error"]) for cell in data["cells"]] == [False, True]
+    assert len((tmp_path / "cells.csv").read_text().splitlines()) >= 3
+
+
+def test_images_of_one_class(capsys, tmp_path: Path) -> None:
+    for label in (0, 1):
+        (tmp_path / str(label)).mkdir()
+        for number in range(3):
+            Image.new("L", (8, 8), 40 * number).save(tmp_path / str(label) / f"{number}.png")
+    net = ("asim:digits_vit", "generic-255x8b", "--set", "defaults.input_encoding=1", "--data")
+    refused = run(capsys, "asim-sweep", *net, tmp_path, "--num-samples", 2)
+    is_refused(refused, 2, "all images are of one class", "--balanced")
+    (tmp_path / "one" / "0").mkdir(parents=True)
+    for number in range(2):
+        Image.new("L", (8, 8)).save(tmp_path / "one" / "0" / f"{number}.png")
+    is_refused(run(capsys, "asim-sweep", *net, tmp_path / "one"), 2, "all images are of one class", "sub-folder")
+
+
+def test_what_does_not_differ_is_said(capsys, tmp_path: Path) -> None:
+    bits = ("--set", "macros.m.adc.bits=7,8", "-o", tmp_path)
+    result = run(capsys, "asim-sweep", *NET, *bits)
+    assert result.code == 0
+    assert "note: no front of accuracy against conversions: all cells have the same" in result.out
+    assert not list(tmp_path.glob("front-conversions*"))
+    pytest.importorskip("optuna")
+    searched = run(capsys, "asim-sweep", *NET, *bits, "--resume", "--optuna", 4, "--json")
+    assert any("conversions: the same at all" in note for note in json.loads(searched.out)["notes"])
 
 
 def test_json_and_a_search(capsys) -> None:
@@ -64,6 +137,13 @@ def test_json_and_a_search(capsys) -> None:
         (("--set", "defaults.input_encoding=1", "--objective", "beauty"), ("'beauty' is unknown", "latency")),
         (("--set", "defaults.input_encoding=1", "--resume"), ("--resume needs -o",)),
         (("--set", "defaults.input_encoding=1", "--seeds", "x"), ("--seeds",)),
+        (("--set", "defaults.input_encoding=1", *CALIBRATED), ("nothing to do", "defaults.scale=static")),
+        (("--set", "defaults.scale=static", "--calibrate", "no_such_folder"), ("no_such_folder",)),
+        (
+            ("--set", "macros.m.noise.random_percent_fs=0:1:10000", "--set", "defaults.weight_bits=4,8"),
+            ("20,000 cells",),
+        ),
+        (("--set", "defaults.vote={levels: 1},{levels: 2}", "--set", "defaults.vote.samples=3,5"), ("overlaps",)),
     ],
 )
 def test_bad_options(capsys, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
@@ -78,4 +158,4 @@ def test_bad_data(capsys, tmp_path: Path) -> None:
     is_refused(run(capsys, "asim-sweep", "asim:digits_vot", *net[1:], "--data", "digits"), 2, "digits_vit")
     impossible = ("--set", "rules=[{match: {name: stem}, weight_bits: 4}]", "-b", 4, "--num-samples", 4)
     refused = run(capsys, "asim-sweep", "asim:digits_vit", "generic-255x8b", "--data", "digits", *impossible)
-    is_refused(refused, 2, "no cell can be run", "matches nothing")
+    is_refused(refused, 4, "no cell can be run", "matches nothing")

@@ -72,7 +72,30 @@ def test_num_samples_takes_the_first(folder: Path) -> None:
     source = open_data(str(folder), config=RGB, batch_size=4, num_samples=6)
     assert everything(source)[1].tolist() == [0, 0, 0, 1, 1, 1]
     assert (source.samples, source.batch_count) == (6, 2)
-    assert open_data(str(folder), config=RGB, num_samples=99).samples == 12
+    assert source.description.endswith("6 images")
+
+
+def test_first_images_of_one_class_are_said_to_be(folder: Path) -> None:
+    assert open_data(str(folder), config=RGB, num_samples=3).description.endswith("3 images, all of one class")
+
+
+def test_balanced_images_of_a_folder_are_in_turn_from_each_class(folder: Path) -> None:
+    source = open_data(str(folder), config=RGB, batch_size=4, num_samples=6, balanced=True)
+    assert source.description.endswith("6 images, in turn from each class")
+    images, labels = everything(source)
+    assert labels.tolist() == [0, 1, 2, 3, 0, 1]
+    assert ((images[:, 0, 0, 0] * 0.5 + 0.5) * 255).round().tolist() == [0, 10, 20, 30, 1, 11]
+    assert (source.samples, source.batch_count) == (6, 2)
+    fewer = open_data(str(folder), config=RGB, num_samples=4, balanced=True)
+    assert torch.equal(everything(fewer)[0], images[:4])
+    assert open_data(str(folder), config=RGB, num_samples=99, balanced=True).samples == 12
+
+
+def test_a_class_with_few_images_gives_those_it_has(folder: Path) -> None:
+    for position in (1, 2):
+        (folder / "c1" / f"{position}.png").unlink()
+    source = open_data(str(folder), config=RGB, num_samples=9, balanced=True)
+    assert everything(source)[1].tolist() == [0, 1, 2, 3, 1, 2, 3, 1, 2]
 
 
 @pytest.mark.parametrize("first", [0, 1, 2, 3])

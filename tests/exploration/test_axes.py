@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asim_fx.errors import UsageError
-from asim_fx.exploration.axes import Axis, grid, overrides, parse_axes, parse_axis
+from asim_fx.exploration.axes import Axis, grid, overrides, parse_axes, parse_axis, size
 from asim_fx.spec import load_spec
 
 
@@ -26,6 +26,7 @@ from asim_fx.spec import load_spec
         ("a.b={levels: 2},{levels: 3}", ("{levels: 2}", "{levels: 3}")),
         ("a.b='x,y',z", ("'x,y'", "z")),
         ("a.b=mode,median", ("mode", "median")),
+        ("a.b=5:5:1", ("5",)),
         ("a.b=0:1000:3", ("0", "500", "1000")),
     ],
 )
@@ -107,6 +108,19 @@ def test_a_grid() -> None:
 def test_a_field_given_twice() -> None:
     with pytest.raises(UsageError, match="twice"):
         parse_axes(["a=1", "a=2"])
+
+
+def test_a_field_and_a_part_of_it() -> None:
+    for texts in (["a=1,2", "a.b=1"], ["a.b=1,2", "a=1"], ["c=1", "a.b.c=1,2", "a=1"]):
+        with pytest.raises(UsageError, match=r"--set a overlaps --set a\.b"):
+            parse_axes(texts)
+    assert len(parse_axes(["a=1", "a.b=1,2", "ab=1,2"])) == 3  # as with asim-convert, the later one changes the first
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=4))
+def test_the_size_of_a_grid(counts: list[int]) -> None:
+    axes = parse_axes([f"a{place}={','.join(map(str, range(count)))}" for place, count in enumerate(counts)])
+    assert size(axes) == len(list(grid(axes)))
 
 
 def test_a_cell_is_what_load_spec_takes() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_a_foreign_journal_is_refused(tmp_path: Path) -> None:
     write(path)
     before = path.read_bytes()
     with (
-        pytest.raises(UsageError, match="other data"),
+        pytest.raises(UsageError, match="other images"),
         cell_journal(path, {**HEADER, "data": "x"}, resume=True),
     ):
         pass
@@ -59,6 +60,38 @@ def test_a_foreign_journal_is_refused(tmp_path: Path) -> None:
     assert path.read_bytes() == before
     write(path, 1, overwrite=True)
     assert len(path.read_text().splitlines()) == 2
+
+
+def test_the_message_is_for_people(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    here = {"data": "5f" * 32, "seeds": [0, 1], "batch_size": 4, "calibration": None, "about": {"data": "digits, test"}}
+    there = {**here, "data": "77" * 32, "seeds": [2], "calibration": "9c" * 32, "about": {"data": "cats, train"}}
+    with cell_journal(path, there):
+        pass
+    with pytest.raises(UsageError) as refused, cell_journal(path, here, resume=True):
+        pass
+    words = str(refused.value)
+    assert "there: cats, train; here: digits, test" in words
+    assert "other --seeds - there: 2; here: 0, 1" in words
+    assert "other images to calibrate on (--calibrate" in words
+    assert not any(key in words for key in ("batch_size", "5f5f", "9c9c"))
+    # What is told about the data is not compared.
+    with cell_journal(path, {**there, "about": {"data": "cats and dogs, train"}}, resume=True):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"what": "asim-simulate"}', "not a results file of asim-sweep"),
+        ('{"what": "asim-sweep", "format": 0}', "another version"),
+    ],
+)
+def test_other_files(tmp_path: Path, line: str, words: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(line + "\n")
+    with pytest.raises(UsageError, match=words), cell_journal(path, HEADER, resume=True):
+        pass
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b"[1]\n", b'{"settings": 5}\n'])
@@ -73,6 +106,21 @@ def test_a_damaged_line_is_refused(tmp_path: Path, line: bytes) -> None:
 def test_a_folder_in_its_place(tmp_path: Path) -> None:
     with pytest.raises(OutputError), cell_journal(tmp_path, HEADER, overwrite=True):
         pass
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """Of a limit on the size of files a process is told as of a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    path = tmp_path / "a.jsonl"
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400, limits[1]))
+        with pytest.raises(OutputError, match="cannot write"):
+            write(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    write(path, resume=True)
+    write(tmp_path / "whole.jsonl")
+    assert path.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
 
 def test_without_a_file() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+import asim_fx
 from asim_fx.analysis import analyse
 from asim_fx.errors import PlanError, UsageError
+from asim_fx.exploration.calibrator import Calibrator
 from asim_fx.exploration.findings import Findings, Workbench, measure_sites
 from asim_fx.exploration.knapsack import cost_of
 from asim_fx.exploration.options import Choices, Goal, Option
@@ -122,5 +125,23 @@ def test_the_reference_is_of_medium_noise() -> None:
 
 
 def test_what_needs_calibration_is_refused(bench: Workbench) -> None:
-    with pytest.raises(UsageError, match="calibration"):
+    with pytest.raises(UsageError, match="--calibrate"):
         bench.convert(load_spec("generic-255x8b", ["defaults.scale=static"]))
+
+
+def test_a_plan_of_calibrated_windows(bench: Workbench, images: Tensor) -> None:
+    """The spec that is written gives, calibrated on the same images, what the plan was measured with."""
+    settings = ["macros.m.adc.range=calibrated", "macros.m.adc.bits=5", "defaults.scale=static"]
+    calibrator = Calibrator("", "", [bench.choosing.images[:4]])
+    calibrating = replace(bench, spec=load_spec(bench.spec, settings), calibrator=calibrator)
+    found = measure_sites(calibrating, Choices((1, 2), (0,), ((0, 1),)), samples=12)
+    seen = len(calibrator.observations.macs)
+    plan = make_plan(calibrating, found, Goal(share=0.8))
+    assert len(calibrator.observations.macs) == seen  # whole plans mix what was seen of single options
+    assert {option.input_encoding for option in plan.options.values()} <= {1, 2}
+    model = bench.analysed.model
+    alone = asim_fx.convert(model, load_spec(plan.spec), images)
+    asim_fx.calibrate(alone, calibrator.batches)
+    planned = calibrating.convert(plan.spec)
+    assert alone.calibration == planned.calibration
+    assert torch.equal(alone(images), planned(images))

@@ -20,6 +20,7 @@ from asim_fx.errors import CheckpointError
 from asim_fx.importing.checkpoint import classes_of, import_weights
 from asim_fx.models import build_model
 from asim_fx.models.checkpoints import load_checkpoint
+from asim_fx.models.cifar import CifarResNet
 from tests.cli.command import run
 from tests.importing.networks import PublishedResNet, PublishedVit
 from tests.published import published
@@ -86,6 +87,21 @@ def test_bounds_go_where_the_model_has_a_place_for_them(tmp_path: Path, capsys: 
     listed = json.loads(run(capsys, *command, "--json").out)
     assert len(listed["bounds"]) == 9
     assert listed["tensors"] == len(model.state_dict()) - 9
+
+
+@pytest.mark.usefixtures("randomly")
+def test_a_thin_resnet_as_data_parallel_training_keeps_it(tmp_path: Path, capsys: Capture) -> None:
+    theirs, out = CifarResNet(20, 7), tmp_path / "weights.safetensors"
+    file = tmp_path / "theirs.th"
+    state = {f"module.{name}": value for name, value in theirs.state_dict().items()}
+    torch.save({"state_dict": state, "best_prec1": 91.7}, file)
+    command = ("asim-import", "checkpoint", file, "-o", out, "--model")
+    assert run(capsys, *command, "asim:resnet20_cifar").code == 0
+    model = build_model("asim:resnet20_cifar", checkpoint=out, num_classes=7).model
+    assert same(model, theirs, torch.randn(2, 3, 32, 32))
+    deeper = run(capsys, *command, "asim:resnet32_cifar")
+    assert deeper.code == 2
+    assert "layer1.3.conv1.weight of the model has no weight" in deeper.err
 
 
 @pytest.mark.usefixtures("randomly")

@@ -8,8 +8,27 @@ from torch import nn
 
 from asim_fx.errors import ModelError
 from asim_fx.models import build_model, matching_models
+from asim_fx.models.cifar import PaddedShortcut
 from asim_fx.models.pact import Pact
 from asim_fx.models.paper import CIFAR_MODELS
+
+
+@pytest.mark.parametrize(("depth", "parameters"), [(20, 269_722), (32, 464_154), (56, 853_018), (110, 1_727_962)])
+def test_the_thin_resnets_have_the_papers_layers_and_parameters(depth: int, parameters: int) -> None:
+    built = build_model(f"asim:resnet{depth}_cifar", device="meta")
+    layers = [module for module in built.model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    assert len(layers) == depth
+    assert sum(value.numel() for value in built.model.parameters()) == parameters
+    assert built.source.data_config["mean"] == [0.485, 0.456, 0.406]
+    assert built.source.aliases == {"@first_conv": ("conv1",), "@classifier": ("linear",)}
+
+
+def test_a_shortcut_halves_the_image_and_pads_channels_on_both_sides() -> None:
+    x = torch.arange(32.0).reshape(1, 2, 4, 4)
+    result = PaddedShortcut(2, 4)(x)
+    assert result.shape == (1, 4, 2, 2)
+    assert torch.equal(result[:, 1:3], x[:, :, ::2, ::2])
+    assert not result[:, [0, 3]].any()
 
 
 @pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
@@ -85,6 +104,12 @@ def test_a_bound_learns_from_what_it_clips() -> None:
     (unit(x) * torch.tensor([1.0, 2.0, 3.0, 4.0])).sum().backward()
     assert unit.alpha.grad == 7
     assert x.grad.tolist() == [0, 2, 0, 0]
+
+
+def test_bounds_of_a_thin_resnet() -> None:
+    model = build_model("asim:resnet20_cifar", device="meta", model_kwargs={"pact": True}).model
+    assert sum(isinstance(module, Pact) for module in model.modules()) == 19
+    assert build_model("asim:resnet20_cifar", device="meta", num_classes=100).model.linear.out_features == 100
 
 
 def test_those_for_imagenet_are_torchvisions() -> None:

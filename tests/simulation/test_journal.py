@@ -68,7 +68,7 @@ def test_resume_of_nothing_starts(tmp_path: Path) -> None:
 
 def test_another_run_is_refused(file: Path) -> None:
     before = file.read_bytes()
-    with pytest.raises(UsageError, match="another run: other batch_size"):
+    with pytest.raises(UsageError, match="another run: another --batch-size"):
         open_journal(file, {**HEADER, "batch_size": 5}, resume=True)
     assert file.read_bytes() == before
 

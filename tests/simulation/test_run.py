@@ -190,10 +190,10 @@ def test_resume_of_a_finished_run_reads_no_image(converted: ConvertedModel, pict
 def test_the_file_of_another_run_is_refused(converted: ConvertedModel, pictures: Pictures, tmp_path: Path) -> None:
     file = tmp_path / "results.jsonl"
     simulate(converted, source(pictures), results_file=file)
-    with pytest.raises(UsageError, match="batch_size"):
+    with pytest.raises(UsageError, match="another --batch-size"):
         simulate(converted, source(pictures, batch_size=5), results_file=file, resume=True)
     other = Pictures(pictures.images, pictures.labels, identity="others")
-    with pytest.raises(UsageError, match="data_identity"):
+    with pytest.raises(UsageError, match="other images"):
         simulate(converted, source(other), results_file=file, resume=True)
     with pytest.raises(UsageError, match="already holds results"):
         simulate(converted, source(pictures), results_file=file)

@@ -2,39 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from asim_fx.calibration import calibrate, needs_calibration, uncalibrated_sites, uncalibrated_windows
+from asim_fx.cli.shared_options import nothing_to_calibrate
 from asim_fx.cli.work.loading import data_config_of
 from asim_fx.converted import ConvertedModel
-from asim_fx.data import open_data
+from asim_fx.data import DataSource, open_data
 from asim_fx.errors import UsageError
 
 _BATCH = 32
 
 
-def calibrate_on(converted: ConvertedModel, source: str, split: str, samples: int, data_dir: Path | None) -> None:
-    """Set static scales and windows of converters from the first ``samples`` images of a source.
+@dataclass(frozen=True, slots=True)
+class CalibrationOptions:
+    """The options that name images to calibrate on, as a user gave them.
+
+    Attributes:
+        source: as ``--data`` of asim-simulate.
+        split: part of the data.
+        samples: how many images; of a folder in turn from each class.
+        data_dir: where a named data set lies.
+    """
+
+    source: str
+    split: str = "train"
+    samples: int = 256
+    data_dir: Path | None = None
+
+
+def open_images(options: CalibrationOptions, config: Mapping[str, Any]) -> DataSource:
+    """Open the images to calibrate on, in the batches of every command.
+
+    Raises:
+        DataError: they cannot be had, or do not suit the model.
+    """
+    return open_data(
+        options.source,
+        config=config,
+        data_dir=options.data_dir,
+        split=options.split,
+        batch_size=_BATCH,
+        workers=0,
+        num_samples=options.samples,
+        balanced=True,
+    )
+
+
+def calibrate_on(converted: ConvertedModel, options: CalibrationOptions) -> None:
+    """Set static scales and windows of converters from images.
 
     Raises:
         UsageError: no site has either.
         DataError: the images cannot be had, or do not suit the model.
     """
     if not any(needs_calibration(site) for site in converted.sites().values()):
-        message = "--calibrate has nothing to do: no site has `scale: static`, or a macro with `adc.range: calibrated`"
-        raise UsageError(message, hint="for example --set defaults.scale=static")
-    data = open_data(
-        source,
-        config=data_config_of(converted),
-        data_dir=data_dir,
-        split=split,
-        batch_size=_BATCH,
-        workers=0,
-        num_samples=samples,
-    )
+        raise nothing_to_calibrate()
+    data = open_images(options, data_config_of(converted))
     device = next((tensor.device for tensor in converted.parameters()), torch.device("cpu"))
     calibrate(converted, (images.to(device) for images, _ in data))
 

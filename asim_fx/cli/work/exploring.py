@@ -13,15 +13,21 @@ from typing import Any
 import torch
 
 from asim_fx.analysis import analyse
+from asim_fx.cli.work.calibrating import CalibrationOptions, open_images
 from asim_fx.cli.work.planning import ModelOptions, build, example_inputs
 from asim_fx.data import DataSource, open_data
+from asim_fx.data.datasets import FolderImages
 from asim_fx.errors import DataError
 from asim_fx.exploration.bench import Bench
+from asim_fx.exploration.calibrator import Calibrator
 from asim_fx.exploration.cells import Evaluate
 from asim_fx.exploration.findings import Workbench
 from asim_fx.exploration.sensitivity import Images, scores_of
 from asim_fx.models.devices import resolve_device
 from asim_fx.spec import HardwareSpec, load_spec
+
+_ONE_CLASS = "all images are of one class, so accuracy says nothing"
+_FOLDER_HINT = "give --data a folder with a sub-folder for each class"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class DataOptions:
         split: part of the data.
         batch_size: images in a batch.
         num_samples: take only the first so many.
+        balanced: of a folder, take them in turn from each class instead.
     """
 
     source: str
@@ -41,6 +48,7 @@ class DataOptions:
     split: str = "validation"
     batch_size: int = 64
     num_samples: int | None = None
+    balanced: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class Question:
         spec: the hardware that settings change.
         data: the images.
         seeds: of the noise.
+        calibration: the images to calibrate on; None where none were given.
         fold_batch_norm: as in ``convert``.
         path: where Python looks for modules, for models of the user's own.
     """
@@ -62,6 +71,7 @@ class Question:
     spec: HardwareSpec
     data: DataOptions
     seeds: tuple[int, ...]
+    calibration: CalibrationOptions | None = None
     fold_batch_norm: bool = True
     path: tuple[str, ...] = ()
 
@@ -86,6 +96,8 @@ def open_bench(question: Question) -> Bench:
             message = f"{question.model} does not take one batch of images, so it cannot be run on image data"
             raise DataError(message)
         images = _open_data(question, config)
+        _refuse_one_class(images)
+        calibrator = None if question.calibration is None else Calibrator.of(open_images(question.calibration, config))
         analysed = analyse(
             built.model,
             example_inputs(built, options.seed),
@@ -93,7 +105,18 @@ def open_bench(question: Question) -> Bench:
             source=built.source,
             fold_batch_norm=question.fold_batch_norm,
         )
-    return Bench(analysed, question.spec, images, question.seeds, device)
+    return Bench(analysed, question.spec, images, question.seeds, device, calibrator)
+
+
+def _refuse_one_class(data: DataSource) -> None:
+    """Refuse images of one class, as far as classes are known without decoding."""
+    labels = getattr(data.images, "labels", ())
+    used = [int(label) for label in labels[: data.samples]]
+    if len(used) < 2 or len(set(used)) > 1:
+        return
+    message = f"{data.description}: {_ONE_CLASS}"
+    is_part = isinstance(data.images, FolderImages) and len(used) < len(labels)
+    raise DataError(message, hint="--balanced takes them in turn from each class" if is_part else _FOLDER_HINT)
 
 
 def _open_data(question: Question, config: Mapping[str, Any]) -> DataSource:
@@ -106,6 +129,7 @@ def _open_data(question: Question, config: Mapping[str, Any]) -> DataSource:
         batch_size=data.batch_size,
         workers=0,
         num_samples=data.num_samples,
+        balanced=data.balanced,
     )
 
 
@@ -158,9 +182,9 @@ def open_workbench(question: Question, choose_split: str | None) -> Workbench:
         source = bench.analysed.source
         choosing = images_of(_open_data(other, {} if source is None else source.data_config))
     if len({*choosing.labels.tolist(), *reporting.labels.tolist()}) == 1:
-        message = f"{bench.data.description}: all images are of one class, so accuracy says nothing"
-        raise DataError(message, hint="give --data a folder with a sub-folder for each class")
-    workbench = Workbench(bench.analysed, bench.spec, choosing, reporting, question.seeds)
+        message = f"{bench.data.description}: {_ONE_CLASS}"
+        raise DataError(message, hint=_FOLDER_HINT)
+    workbench = Workbench(bench.analysed, bench.spec, choosing, reporting, question.seeds, bench.calibrator)
     classes = int(max(choosing.labels.max(), reporting.labels.max())) + 1
     outputs = scores_of(workbench.convert(load_spec("ideal")), choosing.first(1)).shape[1]
     if classes > outputs:
@@ -169,9 +193,15 @@ def open_workbench(question: Question, choose_split: str | None) -> Workbench:
     return workbench
 
 
-def evaluator(question: Question) -> Evaluate:
-    """Return what evaluates cells in this process."""
-    return open_bench(question).run
+@dataclass(frozen=True)
+class BenchOf:
+    """Makes ready what evaluates the cells of a question. Two of the same question are equal, also after pickling."""
+
+    question: Question
+
+    def __call__(self) -> Evaluate:
+        """Return what evaluates cells in this process."""
+        return open_bench(self.question).run
 
 
 def module_path() -> tuple[str, ...]:

@@ -155,6 +155,7 @@ def open_images(data: DataOptions, config: Mapping[str, Any], recipe: TrainingRe
             batch_size=recipe.batch_size,
             workers=data.workers,
             num_samples=samples,
+            balanced=True,
             transform=transform if training else None,
         )
 

@@ -6,9 +6,11 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 
+from asim_fx.models import build_model
 from benchmarks.reproduce import paper
-from benchmarks.reproduce.mnist import mnist_resnet, with_noise
+from benchmarks.reproduce.drawing import Line, draw
 from benchmarks.reproduce.setup import chip
 
 Capture = pytest.CaptureFixture[str]
@@ -25,6 +27,7 @@ FEW = ["--num-samples", "4", "--seeds", "0:1"]
         ("fig18", ["--points", "0", "--encodings", "1"], ["93.42"]),
         ("table1", [], ["NeuroSim (min-max) |  | 61.09", "ASiM, no noise"]),
         ("table3", [], ["91.70", "91.84"]),
+        ("jia", [], ["4 bits", "0.68 LSB rms"]),
         ("voting", [], ["72.74", "90.55", "median"]),
     ],
 )
@@ -53,9 +56,19 @@ def test_the_chip_takes_the_changes_of_the_figures() -> None:
     assert (spec.macros["m"].rows, spec.macros["m"].adc.bits, spec.defaults.input_encoding) == (256, 6, 4)
 
 
-def test_training_with_noise_keeps_the_names_of_the_weights() -> None:
-    model = mnist_resnet()
-    noisy = with_noise(model, 10.0)
-    assert list(noisy.state_dict()) == list(model.state_dict())
-    assert noisy.conv1.trim_noise == 0
-    assert noisy.fc.trim_noise == 0.1
+def test_a_figure_is_drawn_beside_the_papers(tmp_path: Path) -> None:
+    lines = [Line("bit-serial", (0.0, 0.1), (90.0, 80.0), (0.0, 0.1, 0.2), (92.0, 85.0, None))]
+    files = [tmp_path / "one.svg", tmp_path / "two.svg"]
+    for file in files:
+        draw(lines, "noise", "here", "paper", file)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert b"<svg" in files[0].read_bytes()
+
+
+def test_journals_of_two_sets_of_weights_do_not_meet(tmp_path: Path) -> None:
+    for seed, name in enumerate(("one", "two")):
+        weights = tmp_path / f"{name}.safetensors"
+        save_file(build_model("asim:digits_resnet").model.state_dict(), weights)
+        command = ["--checkpoint", str(weights), "--bits", "8", "--results", str(tmp_path)]
+        import_module("benchmarks.reproduce.fig6").main([*FEW, *command])
+        assert len(list(tmp_path.glob("*.jsonl"))) == 2 * (seed + 1)
