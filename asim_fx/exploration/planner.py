@@ -25,6 +25,9 @@ from asim_fx.spec import HardwareSpec
 _CLEARLY_ABOVE = 2.0
 """Times the divergence that is allowed at which one draw of the noise is enough to say no."""
 
+_MOSTLY = 0.95
+"""A plan that costs less than this share of its budget is said to leave some of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -116,7 +119,7 @@ def make_plan(bench: Workbench, findings: Findings, goal: Goal, tell: Tell = lam
         measured.append(measure(f"best uniform: {option}", same, rival.outcome.accuracy))
     own = fmean(accuracy_of(base, bench.choosing, trials.seeds))
     measured.append(measure("the spec as it is", base, own))
-    notes += () if rival is not None else ("no uniform setting reaches the goal",)
+    notes += _remarks(found, rival, None if floor is not None else budget, fixed)
     return Plan(spec, chosen, damage, _goal_in_words(goal, budget, floor), tuple(measured), notes)
 
 
@@ -142,6 +145,21 @@ def _cheapest(menus: Sequence[Menu], choices: Sequence[Choice], floor: Floor, tr
             if floor.holds(outcome):
                 return Candidate(choice, cost_of(menus, choice), outcome)
     return None
+
+
+def _remarks(found: Candidate, rival: Candidate | None, budget: float | None, fixed: float) -> tuple[str, ...]:
+    """Return what is surprising about a plan: uniform settings that fail or win, a budget that is not used."""
+    words = []
+    if rival is None:
+        words.append("no uniform setting reaches the goal")
+    elif rival.choice == found.choice:
+        words.append("the plan is the best uniform setting: nothing was gained by telling sites apart")
+    if budget is not None and found.cost + fixed < _MOSTLY * budget:
+        words.append(
+            f"{1 - (found.cost + fixed) / budget:.0%} of the budget is left: "
+            "nothing that was simulated within it does less damage"
+        )
+    return tuple(words)
 
 
 def _words_of(floor: Floor, trials: Trials) -> str:
