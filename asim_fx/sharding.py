@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
+from asim_fx.errors import RunInterruptedError
+
 Value = TypeVar("Value")
 
 _PATIENCE = timedelta(days=30)
@@ -35,13 +37,18 @@ class Shard:
         return self.rank == 0
 
     def gather(self, value: Value) -> list[Value]:
-        """Return the values of all processes, by rank, once all have called this."""
+        """Return the values of all processes, by rank, once all have called this.
+
+        Raises:
+            RunInterruptedError: another process ended before.
+        """
         if self.count == 1:
             return [value]
         import torch.distributed as dist
 
         values: list[Value | None] = [None] * self.count
-        dist.all_gather_object(values, value)
+        with losing_peers():
+            dist.all_gather_object(values, value)
         return values  # type: ignore[return-value]
 
 
@@ -53,6 +60,21 @@ def shard_of_environment() -> Shard:
     """Return the share that ``torchrun`` gave this process; all of the work where nothing launched it."""
     given = (os.environ.get(name) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
     return Shard(*(int(value or default) for value, default in zip(given, (0, 1, 0), strict=True)))
+
+
+@contextmanager
+def losing_peers() -> Iterator[None]:
+    """Say it in words when another process ends while the body exchanges values with it.
+
+    Raises:
+        RunInterruptedError: it did; why is for that process to say.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # what gloo and NCCL raise
+        message = "another process of this run ended early; if it said nothing, it was killed"
+        hint = "finished results and the last checkpoint are kept; start all processes again"
+        raise RunInterruptedError(message, hint=hint) from error
 
 
 @contextmanager

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from asim_fx.sharding import ALONE, Shard, joined, shard_of_environment
+from asim_fx.errors import RunInterruptedError
+from asim_fx.sharding import ALONE, Shard, joined, losing_peers, shard_of_environment
 
 
 def test_a_process_that_nothing_launched_does_everything(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,3 +20,8 @@ def test_the_share_is_what_the_launcher_says(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv(name, value)
     assert shard_of_environment() == Shard(rank=5, count=8, local_rank=1)
     assert not shard_of_environment().leads
+
+
+def test_a_process_that_is_gone_is_no_defect() -> None:
+    with pytest.raises(RunInterruptedError, match="another process of this run ended early"), losing_peers():
+        raise RuntimeError("Connection closed by peer")

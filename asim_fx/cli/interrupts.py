@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
 from asim_fx.errors import ExitCode
 
@@ -89,6 +90,15 @@ def interrupt_flag() -> Iterator[Callable[[], bool]]:
 
     with _handled_by(note), _handled_by(note, signal.SIGTERM):
         yield asked.is_set
+
+
+def end_at_once(code: int) -> NoReturn:
+    """End the process and its children without clean-up; what was printed is shown."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    _end_children()
+    os._exit(code)
 
 
 @contextmanager

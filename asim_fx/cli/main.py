@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from asim_fx.cli.interrupts import ending_at_interrupt
+from asim_fx.cli.interrupts import end_at_once, ending_at_interrupt
 from asim_fx.cli.notices import show_log
 from asim_fx.cli.streams import ReaderGoneError, safe_streams
 from asim_fx.errors import AsimError, ExitCode
+from asim_fx.sharding import shard_of_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,14 +127,23 @@ def _run(make_app: Callable[[], typer.Typer], name: str) -> None:
             _fail(message, ExitCode.INTERNAL, "this is a defect of asim-fx; ASIM_DEBUG=1 shows where it happened")
 
 
+_LEADER_FIRST = 3.0
+"""Seconds that other processes wait before they tell an error: the launcher ends them where the leader has told it."""
+
+
 def _fail(message: str, code: ExitCode, hint: str = "") -> None:
     from rich.markup import escape
 
     from asim_fx.cli.console import stderr
 
+    shard = shard_of_environment()
+    if not shard.leads:
+        time.sleep(_LEADER_FIRST)
     with safe_streams():
         console = stderr()
         console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
         if hint:
             console.print(f"[bold]hint:[/] {escape(hint)}", soft_wrap=True)
+    if shard.count > 1:  # taking down what connects the processes can take seconds, in which the others tell the same
+        end_at_once(code)
     sys.exit(code)

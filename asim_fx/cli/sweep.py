@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -42,10 +41,9 @@ from asim_fx.errors import PlanError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from asim_fx.cli.work.exploring import Question
     from asim_fx.exploration.axes import Axis, Settings
     from asim_fx.exploration.bench import Bench
-    from asim_fx.exploration.cells import CellResult, Objective, RunCells
+    from asim_fx.exploration.cells import CellResult, Objective, Prepare, RunCells
     from asim_fx.exploration.journal import CellJournal
     from asim_fx.spec import HardwareSpec
 
@@ -57,7 +55,9 @@ instead, chosen for --objective.
 
 -o DIR gets cells.jsonl with a line as soon as a cell is done, cells.csv, and
 plots: accuracy against each number, Pareto fronts of accuracy against ADC
-conversions and energy. After an interruption --resume goes on from there."""
+conversions and energy. After an interruption --resume goes on from there.
+
+Cells that cannot be run have an `error` instead of results; exit code 4 then."""
 
 
 class SamplerOption(StrEnum):
@@ -147,7 +147,7 @@ def sweep(
         cells = _checked_cells(base, axes, calibrates=calibrate is not None, searches=optuna is not None)
         bar.update(task, description="capturing the model", total=optuna or len(cells))
         from asim_fx.cli.work.calibrating import CalibrationOptions
-        from asim_fx.cli.work.exploring import DataOptions, Question, evaluator, module_path, open_bench
+        from asim_fx.cli.work.exploring import BenchOf, DataOptions, Question, module_path, open_bench
         from asim_fx.cli.work.planning import ModelOptions
         from asim_fx.exploration.journal import cell_journal
 
@@ -175,7 +175,7 @@ def sweep(
         path = None if output is None else output / "cells.jsonl"
         with (
             cell_journal(path, bench.identity(), resume=resume, overwrite=overwrite) as journal,
-            _runner(question, bench, evaluator, jobs, ray) as run,
+            _runner(BenchOf(question), bench, jobs, ray) as run,
         ):
 
             def run_new(wanted: Sequence[Settings]) -> Iterator[CellResult]:
@@ -269,13 +269,10 @@ def _one_at_a_time(axes: Sequence[Axis]) -> Iterator[Settings]:
             yield (*first[:number], (axis.path, value), *first[number + 1 :])
 
 
-def _runner(
-    question: Question, bench: Bench, evaluator: Any, jobs: int, ray: str | None
-) -> AbstractContextManager[RunCells]:
+def _runner(prepare: Prepare, bench: Bench, jobs: int, ray: str | None) -> AbstractContextManager[RunCells]:
     from asim_fx.exploration.on_ray import on_ray
     from asim_fx.exploration.pool import in_processes, in_this_process
 
-    prepare = partial(evaluator, question)
     if ray is not None:
         return on_ray(prepare, ray, jobs)
     return in_processes(prepare, jobs) if jobs > 1 else in_this_process(bench.run)

@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from asim_fx.sharding import Shard
+from asim_fx.sharding import Shard, losing_peers
 
 
 def connect(device: torch.device, precision: str, shard: Shard) -> Fabric:
@@ -41,6 +41,9 @@ def sum_of_parts(fabric: Fabric, own: Sequence[Tensor]) -> Tensor:
     Args:
         fabric: connects the processes; every one has as many parts.
         own: one vector for each part of this process, in order. The first is overwritten.
+
+    Raises:
+        RunInterruptedError: another process ended before.
     """
     if fabric.world_size == 1:
         total = own[0]
@@ -48,7 +51,8 @@ def sum_of_parts(fabric: Fabric, own: Sequence[Tensor]) -> Tensor:
             total += vector
         return total
     # Part by part would be a ring of its own order; a gather keeps the one order that no process count changes.
-    gathered = fabric.all_gather(torch.stack(list(own)))
+    with losing_peers():
+        gathered = fabric.all_gather(torch.stack(list(own)))
     assert isinstance(gathered, Tensor)
     vectors = gathered.flatten(0, 1)
     total = vectors[0].clone()

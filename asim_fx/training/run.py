@@ -144,6 +144,7 @@ def train(
         for epoch in range(position.epoch, recipe.epochs):
             started = time.perf_counter()
             position = _epoch(trainee, images, position, scheduler, keeper, log)
+            scheduler.step_update((epoch + 1) * len(batches) - 1)  # where all updates were done before a resumption
             record = {
                 "epoch": epoch,
                 "step": (epoch + 1) * len(batches),

@@ -79,7 +79,7 @@ def training_transform(source: str, config: Mapping[str, Any], recipe: TrainingR
         )
     except (AssertionError, KeyError, ValueError) as error:
         message = f"--aa {recipe.aa}: timm has no such policy: {first_line(error)}"
-        raise UsageError(message, hint="for example rand-m9-mstd0.5-inc1 or trivialaugment") from error
+        raise UsageError(message, hint="for example rand-m9-mstd0.5-inc1, augmix-m3-w3 or original") from error
     return cast(Transform, transform)
 
 

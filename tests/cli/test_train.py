@@ -62,6 +62,15 @@ def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
     assert json.loads(one.stdout.splitlines()[-1])["loss"] == json.loads(two.stdout.splitlines()[-1])["loss"]
 
 
+def test_two_processes_tell_an_error_once(tmp_path: Path) -> None:
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *TRAIN)
+    refused = launch(*torchrun, *SHORT, "--opt", "sgd", "--lr", "1e25", "-o", tmp_path / "out")
+    assert refused.returncode != 0
+    assert refused.stderr.count("error: training") == 1
+    assert refused.stderr.count("hint: lower --lr") == 1
+    assert (tmp_path / "out/checkpoint.safetensors").is_file()
+
+
 def test_an_interrupt_saves_and_says_so(tmp_path: Path) -> None:
     options = (*MODEL, "--epochs", "50", "--mode", "qat", "--json")
     process = start("asim-train", *options, "-o", tmp_path / "out", stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
+from torch import nn
 
 import asim_fx
+from asim_fx.cli.work.training import DataOptions, open_images
 from asim_fx.errors import CheckpointError, NumericsError, RunInterruptedError
+from asim_fx.sharding import ALONE
 from asim_fx.spec import load_spec
-from asim_fx.training.run import CHECKPOINT, train
+from asim_fx.training.exchange import connect
+from asim_fx.training.form import trainable_form
+from asim_fx.training.recipe import TrainingRecipe
+from asim_fx.training.run import CHECKPOINT, Run, train
 
-from .helper import StopAfter, form, recipe, run, source, tiny_images, tiny_net
+from .helper import StopAfter, TinyNet, form, recipe, run, source, spec, tiny_images, tiny_net
 
 
 def trained(folder: Path, *, net: Any = None, options: Any = None, **changes: Any) -> Any:
@@ -82,6 +91,71 @@ def test_an_interruption_changes_nothing(tmp_path: Path, mode: str, parts: int) 
     for one, other in zip(whole.history, rest.history, strict=True):
         assert {**one, "seconds": 0} == {**other, "seconds": 0}
     assert (tmp_path / "whole/weights.safetensors").read_bytes() == (tmp_path / "cut/weights.safetensors").read_bytes()
+
+
+def test_an_interruption_between_the_updates_and_the_evaluation_of_an_epoch(tmp_path: Path) -> None:
+    whole = trained(tmp_path / "whole")
+    with pytest.raises(RunInterruptedError, match="after update 3"):
+        trained(tmp_path / "cut", options=run(tmp_path / "cut", stopped=StopAfter(2)))
+    rest = trained(tmp_path / "cut", options=run(tmp_path / "cut", resume=True))
+    for one, other in zip(whole.history, rest.history, strict=True):
+        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+
+
+def coloured(folder: Path) -> Path:
+    """Write 24 images of three classes, of 12x12 noise with a bright corner."""
+    generator = np.random.default_rng(0)
+    for number in range(24):
+        pixels = generator.integers(0, 120, (12, 12, 3), dtype=np.uint8)
+        pixels[: 4 + 4 * (number % 2), :4, number % 3] = 250
+        path = folder / "abc"[number % 3] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    return folder
+
+
+class Coloured(TinyNet):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, stride=2, padding=1, bias=False)
+
+
+AUGMENTED: dict[str, Any] = {"aa": "rand-m9-mstd0.5-inc1", "reprob": 0.5, "mixup": 0.2, "cutmix": 1.0, "crop_min": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("workers", "changes"),
+    [
+        (0, {"precision": "bf16-mixed"}),
+        (2, {}),
+        (0, {"mode": "nat", "trim_additive": True, "parts": 2, "opt": "sgd", "loss": "bce", "warmup_epochs": 1}),
+    ],
+)
+def test_an_interruption_changes_nothing_with_augmentation(
+    tmp_path: Path, workers: int, changes: dict[str, Any]
+) -> None:
+    """Weights and losses are the same to the bit; without augmentation they are others."""
+    config = {"input_size": (3, 8, 8), "mean": (0.5,) * 3, "std": (0.3,) * 3, "interpolation": "bilinear"}
+    settings = recipe(batch_size=8, **{**AUGMENTED, **changes})
+    options = DataOptions(str(coloured(tmp_path / "images")), "train", "0.25", "validation", None, None, workers)
+    torch.manual_seed(0)
+    model = Coloured().eval()
+
+    def of(settings: TrainingRecipe, folder: str, **more: Any) -> Any:
+        images, validation = open_images(options, {**config, "crop_pct": 1.0, "crop_mode": "center"}, settings)
+        fabric = connect(torch.device("cpu"), settings.precision, ALONE)
+        torch.manual_seed(len(folder))  # what was drawn before does not matter
+        net = trainable_form(model, spec(), (torch.randn(2, 3, 8, 8),))
+        return train(net, model, images, validation, settings, Run(tmp_path / folder, fabric, workers=workers, **more))
+
+    whole = of(settings, "whole")
+    with pytest.raises(RunInterruptedError, match="epoch 2, after update 1"):
+        of(settings, "cut", stopped=StopAfter(2))
+    rest = of(settings, "cut", resume=True)
+    assert [{**one, "seconds": 0} for one in whole.history] == [{**one, "seconds": 0} for one in rest.history]
+    assert (tmp_path / "whole/weights.safetensors").read_bytes() == (tmp_path / "cut/weights.safetensors").read_bytes()
+    plain = of(replace(settings, augment=False, aa="", mixup=0.0, cutmix=0.0), "plain")
+    assert plain.history[0]["train_loss"] != whole.history[0]["train_loss"]
 
 
 def test_another_run_is_not_resumed(tmp_path: Path) -> None:

@@ -193,9 +193,15 @@ def open_workbench(question: Question, choose_split: str | None) -> Workbench:
     return workbench
 
 
-def evaluator(question: Question) -> Evaluate:
-    """Return what evaluates cells in this process."""
-    return open_bench(question).run
+@dataclass(frozen=True)
+class BenchOf:
+    """Makes ready what evaluates the cells of a question. Two of the same question are equal, also after pickling."""
+
+    question: Question
+
+    def __call__(self) -> Evaluate:
+        """Return what evaluates cells in this process."""
+        return open_bench(self.question).run
 
 
 def module_path() -> tuple[str, ...]:
