@@ -110,7 +110,13 @@ def main() -> None:
             "goal": plan.goal,
             "distinct_settings": len(set(plan.options.values())),
             "measured": [
-                {"name": one.name, "conversions": one.conversions, "top1": one.reported_on.mean, "chose": one.chosen_on}
+                {
+                    "name": one.name,
+                    "conversions": one.conversions,
+                    "top1": one.reported_on.mean,
+                    "divergence": one.divergence,
+                    "chose": one.chosen_on,
+                }
                 for one in (own, *others)
             ],
         }

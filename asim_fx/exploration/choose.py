@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from asim_fx.errors import PlanError
 from asim_fx.exploration.knapsack import Choice, Menu, cost_of, frontier, within
+from asim_fx.exploration.pooling import Floor, Outcome
 
 _MOST_MISSES = 3
 
-Accuracy = Callable[[Choice], float]
-"""Simulates a choice; top-1 in percent, the mean over seeds."""
+Trial = Callable[[Choice], Outcome]
+"""Simulates a choice; the mean over draws of the noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,66 +22,60 @@ class Candidate:
     Attributes:
         choice: item of each menu.
         cost: what it costs.
-        accuracy: that was measured.
+        outcome: that was measured.
     """
 
     choice: Choice
     cost: float
-    accuracy: float
+    outcome: Outcome
 
 
-def for_floor(menus: Sequence[Menu], floor: float, accuracy: Accuracy, confirm: Accuracy) -> Candidate:
-    """Return a cheap choice that reaches an accuracy.
+def for_floor(menus: Sequence[Menu], floor: Floor, trial: Trial, confirm: Trial) -> Candidate | None:
+    """Return a cheap choice that holds a floor.
 
-    Bisects the frontier, taking accuracy to grow along it, then confirms with other draws of the noise and goes up
-    the frontier until that holds. From there it goes down again step by step while cheaper ones are confirmed: accuracy
-    grows along the frontier only on the whole.
+    Bisects the frontier, taking divergence to fall along it, then confirms with other draws of the noise and goes up
+    the frontier until that holds. From there it goes down again step by step while cheaper ones are confirmed:
+    all this grows along the frontier only on the whole.
 
     Args:
         menus: the items of every site, with costs and predicted damage.
-        floor: percent.
-        accuracy: used to search.
-        confirm: used to accept; with more draws than ``accuracy``.
+        floor: what must hold.
+        trial: used to search.
+        confirm: used to accept; with more draws than ``trial``.
 
-    Raises:
-        PlanError: no choice of the frontier reaches it; says the best one.
+    Returns:
+        None where no choice of the frontier holds.
     """
     choices = frontier(menus)
     low, high = 0, len(choices) - 1
     while low < high:
         middle = (low + high) // 2
-        if accuracy(choices[middle]) >= floor:
+        if trial(choices[middle]).divergence <= floor.divergence:
             high = middle
         else:
             low = middle + 1
-    seen: list[Candidate] = []
     step = 1
     while True:
         choice = choices[low]
-        seen.append(Candidate(choice, cost_of(menus, choice), confirm(choice)))
-        if seen[-1].accuracy >= floor:
-            return cheaper(menus, choices[:low], floor, accuracy, confirm) or seen[-1]
+        found = Candidate(choice, cost_of(menus, choice), confirm(choice))
+        if floor.holds(found.outcome):
+            return cheaper(menus, choices[:low], floor, trial, confirm) or found
         if low == len(choices) - 1:
-            best = max(seen, key=lambda one: one.accuracy)
-            message = (
-                f"an accuracy of {floor:.2f} % cannot be reached with these options: "
-                f"the best is {best.accuracy:.2f} % at a cost of {best.cost:.6g}"
-            )
-            raise PlanError(message, hint="allow more votes, digital levels or converter bits, or lower the floor")
+            return None
         low = min(low + step, len(choices) - 1)
         step *= 2
 
 
 def cheaper(
-    menus: Sequence[Menu], choices: Sequence[Choice], floor: float, accuracy: Accuracy, confirm: Accuracy
+    menus: Sequence[Menu], choices: Sequence[Choice], floor: Floor, trial: Trial, confirm: Trial
 ) -> Candidate | None:
     """Return the cheapest confirmed choice on the way down a frontier.
 
     Args:
         menus: the items of every site.
         choices: a part of the frontier, from its cheapest one on; walked from its end, until three in a row fail.
-        floor: percent.
-        accuracy: used to search.
+        floor: what must hold.
+        trial: used to search.
         confirm: used to accept.
 
     Returns:
@@ -88,9 +83,9 @@ def cheaper(
     """
     found, misses = None, 0
     for choice in reversed(choices):
-        reached = confirm(choice) if accuracy(choice) >= floor else 0.0
-        if reached >= floor:
-            found, misses = Candidate(choice, cost_of(menus, choice), reached), 0
+        outcome = confirm(choice) if trial(choice).divergence <= floor.divergence else None
+        if outcome is not None and floor.holds(outcome):
+            found, misses = Candidate(choice, cost_of(menus, choice), outcome), 0
         else:
             misses += 1
         if misses == _MOST_MISSES:
@@ -98,29 +93,41 @@ def cheaper(
     return found
 
 
-def for_budget(menus: Sequence[Menu], budget: float, confirm: Accuracy, others: Sequence[Choice] = ()) -> Candidate:
-    """Return the most accurate choice found within a budget.
+def for_budget(
+    menus: Sequence[Menu],
+    budget: float,
+    unit: str,
+    confirm: Trial,
+    others: Sequence[Choice] = (),
+    fixed: float = 0.0,
+) -> Candidate:
+    """Return the choice of least divergence found within a budget.
 
     Simulates the best predicted choice, the last one of the frontier that fits, and others that fit.
 
     Args:
         menus: the items of every site.
         budget: the most that a choice may cost.
+        unit: of costs, in words.
         confirm: measures a choice.
         others: further choices, such as uniform ones.
+        fixed: what is used up whatever is chosen.
 
     Raises:
         PlanError: even the cheapest choice costs more; says how much.
     """
-    best = within(menus, budget)
+    best = within(menus, budget - fixed)
     if best is None:
-        cheapest = cost_of(menus, frontier(menus)[0])
-        message = f"a budget of {budget:.6g} cannot be met with these options: the least possible is {cheapest:.6g}"
+        cheapest = cost_of(menus, frontier(menus)[0]) + fixed
+        message = (
+            f"a budget of {budget:.6g} {unit} cannot be met with these options: "
+            f"the least possible is {cheapest:.6g} {unit}"
+        )
         raise PlanError(message, hint="allow a larger encoding or more digital levels, or raise the budget")
-    fitting = [choice for choice in (*frontier(menus), *others) if cost_of(menus, choice) <= budget]
+    fitting = [choice for choice in (*frontier(menus), *others) if cost_of(menus, choice) + fixed <= budget]
     tried = dict.fromkeys([best, *(choice for choice in fitting if choice in others), _dearest(menus, fitting)])
     seen = [Candidate(choice, cost_of(menus, choice), confirm(choice)) for choice in tried]
-    return max(seen, key=lambda one: (one.accuracy, -one.cost))
+    return min(seen, key=lambda one: (one.outcome.divergence, one.cost))
 
 
 def _dearest(menus: Sequence[Menu], choices: Sequence[Choice]) -> Choice:

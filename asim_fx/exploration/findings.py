@@ -11,7 +11,7 @@ from asim_fx.conversion import lower, map_onto
 from asim_fx.converted import ConvertedModel
 from asim_fx.errors import PlanError, SpecError, UsageError
 from asim_fx.exploration.calibrator import Calibrator, made_ready
-from asim_fx.exploration.knapsack import Item, Menu
+from asim_fx.exploration.knapsack import Choice, Item, Menu
 from asim_fx.exploration.options import Choices, Option, plan_rules
 from asim_fx.exploration.sensitivity import Images, reference_option, sensitivities, site_noise
 from asim_fx.report.rows import MappingReport
@@ -75,6 +75,10 @@ class Findings:
     energy_j: tuple[Mapping[str, float | None], ...]
     fixed_energy_j: float
     dropped: tuple[str, ...] = ()
+
+    def chosen(self, choice: Choice) -> dict[str, Option]:
+        """Return the option of every site."""
+        return {site: self.options[position] for site, position in zip(self.sites, choice, strict=True)}
 
     def menus(self, cost: str) -> list[Menu]:
         """Return the options of every site with their cost and predicted damage.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 from asim_fx.errors import UsageError
@@ -156,20 +157,28 @@ def parse_goal(budget: str | None, floor: str | None, minimise: str) -> Goal:
         fields |= {"cost": name, "share" if relative else "budget": number}
     if floor is not None:
         name, _, value = floor.partition("=")
-        number = _positive(value)
-        if name not in ("accuracy", "drop") or number is None or number > 100:
+        number = _number(value)
+        if name in ("accuracy", "drop") and number is not None and not 0 <= number <= 100:
+            message = f"--floor {floor}: {name} is out of range, it goes from 0 to 100"
+            raise UsageError(message, hint="drop=0.5 is half a point below the ideal integer model")
+        if name not in ("accuracy", "drop") or number is None:
             message = f"--floor {floor}: must be accuracy=PERCENT, or drop=POINTS below the ideal integer model"
             raise UsageError(message, hint="for example --floor accuracy=97.5, or --floor drop=0.5")
         fields["floor" if name == "accuracy" else "drop"] = number
     return Goal(**fields)
 
 
-def _positive(text: str) -> float | None:
+def _number(text: str) -> float | None:
     try:
         number = float(text)
     except ValueError:
         return None
-    return number if 0 <= number < float("inf") else None
+    return None if isnan(number) else number
+
+
+def _positive(text: str) -> float | None:
+    number = _number(text)
+    return number if number is not None and 0 <= number < float("inf") else None
 
 
 def plan_rules(chosen: Mapping[str, Option], why: Mapping[str, str]) -> list[dict[str, Any]]:

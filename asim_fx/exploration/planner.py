@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
+
+from torch import Tensor
 
 from asim_fx.converted import ConvertedModel
 from asim_fx.errors import PlanError, UsageError
-from asim_fx.exploration.choose import Accuracy, Candidate, cheaper, for_budget, for_floor
+from asim_fx.exploration.choose import Candidate, cheaper, for_budget, for_floor
 from asim_fx.exploration.findings import Findings, Tell, Workbench
 from asim_fx.exploration.knapsack import Choice, Menu, cost_of, damage_of, frontier
 from asim_fx.exploration.options import Goal, Option
-from asim_fx.exploration.sensitivity import accuracy_of
+from asim_fx.exploration.pooling import Floor, mean_outcome
+from asim_fx.exploration.sensitivity import accuracy_of, ideal_scores, outcomes_of
+from asim_fx.exploration.trials import UNITS, Trials, more_draws
 from asim_fx.report.rows import MappingReport
 from asim_fx.simulation.metrics import Estimate, estimate_over_images, estimate_over_seeds
 from asim_fx.spec import HardwareSpec
 
-_CLEARLY_BELOW = 3.0
-"""Points below a floor at which one draw of the noise is enough to say no."""
+_CLEARLY_ABOVE = 2.0
+"""Times the divergence that is allowed at which one draw of the noise is enough to say no."""
+
+_MOSTLY = 0.95
+"""A plan that costs less than this share of its budget is said to leave some of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,7 @@ class Measured:
         energy_j: energy for one image; None where unknown.
         chosen_on: top-1 in percent on the images it was chosen on.
         reported_on: top-1 on the others, with its 95 % interval; what counts.
+        divergence: of the class probabilities there from those of the ideal integer model, in nats.
     """
 
     name: str
@@ -38,6 +47,7 @@ class Measured:
     energy_j: float | None
     chosen_on: float
     reported_on: Estimate
+    divergence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,52 +79,31 @@ def make_plan(bench: Workbench, findings: Findings, goal: Goal, tell: Tell = lam
         UsageError: the goal is energy, and the spec does not say enough for it.
     """
     menus = findings.menus(goal.cost)
-    fixed = findings.fixed_energy_j if goal.cost == "energy" else 0.0
-    more = _draws(bench.seeds, 1_000, 2_000)
-    known: dict[tuple[Choice, int], float] = {}
-
-    def simulate(choice: Choice, seeds: Sequence[int]) -> float:
-        new = [seed for seed in seeds if (choice, seed) not in known]
-        if new:
-            tell("simulating plans")
-            converted = bench.convert(bench.spec_with(_chosen(findings, choice)))
-            for seed, share in zip(new, accuracy_of(converted, bench.choosing, new), strict=True):
-                known[choice, seed] = share
-        return fmean(known[choice, seed] for seed in seeds)
-
-    def accuracy(choice: Choice) -> float:
-        return simulate(choice, bench.seeds)
-
-    def confirm(choice: Choice) -> float:
-        return simulate(choice, bench.seeds + more)
-
     base = bench.convert(bench.spec)
-    uniform = [(position,) * len(findings.sites) for position in range(len(findings.options))]
+    fixed = findings.fixed_energy_j if goal.cost == "energy" else 0.0
+    trials = Trials(bench, findings, ideal_scores(base, bench.choosing), fixed, tell)
     budget = _budget(goal, base.report)
-    floor = _floor(goal, base, bench)
-    if floor is None:
-        if budget is None:
-            raise AssertionError(goal)
-        likely = _likely(menus, [choice for choice in uniform if cost_of(menus, choice) + fixed <= budget])
-        found = for_budget(menus, budget - fixed, confirm, likely)
-        rival = max(_by_cost(menus, likely, confirm), key=lambda one: one.accuracy, default=None)
-    else:
-        found = for_floor(menus, floor, accuracy, confirm)
+    floor = goal.floor if goal.drop is None else trials.ideal - goal.drop
+    uniform = [(position,) * len(findings.sites) for position in range(len(findings.options))]
+    notes = findings.dropped
+    if floor is not None:
+        both = trials.floor(menus, uniform, floor, goal.cost)
+        notes = (_words_of(both, trials), *notes)
+        found, rival = _for_floor(menus, uniform, both, trials)
+        if found is None:
+            trials.refuse(menus, floor, goal.cost)
         if budget is not None and found.cost + fixed > budget:
-            message = f"the budget of {budget:.6g} {goal.cost} cannot be met at {floor:.2f} %"
-            raise PlanError(message, hint=f"the least found for that accuracy is {found.cost + fixed:.6g}")
-
-        def confirm_if_close(choice: Choice) -> float:
-            once = simulate(choice, bench.seeds[:1])
-            return once if once < floor - _CLEARLY_BELOW else confirm(choice)
-
-        rival = next((one for one in _by_cost(menus, uniform, confirm_if_close) if one.accuracy >= floor), None)
-        if rival is not None and rival.cost <= found.cost:  # the bisection stopped too early: accuracy is noisy
-            below = [choice for choice in frontier(menus) if cost_of(menus, choice) < rival.cost]
-            found = cheaper(menus, below, floor, accuracy, confirm) or found
-    chosen = _chosen(findings, found.choice)
-    if rival is not None and rival.cost <= found.cost and (floor is not None or rival.accuracy >= found.accuracy):
-        chosen, found = _chosen(findings, rival.choice), rival  # nothing is gained by telling sites apart
+            unit = UNITS[goal.cost]
+            message = f"the budget of {budget:.6g} {unit} cannot be met at {floor:.2f} %"
+            raise PlanError(message, hint=f"the least found for that accuracy is {found.cost + fixed:.6g} {unit}")
+    elif budget is not None:
+        likely = _likely(menus, [choice for choice in uniform if cost_of(menus, choice) + fixed <= budget])
+        found = for_budget(menus, budget, UNITS[goal.cost], trials.confirm, likely, fixed)
+        rivals = (Candidate(choice, cost_of(menus, choice), trials.confirm(choice)) for choice in likely)
+        rival = min(rivals, key=lambda one: one.outcome.divergence, default=None)
+    else:
+        raise AssertionError(goal)
+    chosen = findings.chosen(found.choice)
     total = damage_of(menus, found.choice) or 1.0
     damage = {
         site: menu[position].damage / total
@@ -122,32 +111,67 @@ def make_plan(bench: Workbench, findings: Findings, goal: Goal, tell: Tell = lam
     }
     tell("measuring the result")
     spec = bench.spec_with(chosen, {site: _why(findings, site, chosen[site], damage[site]) for site in chosen})
-    measured = [_measured("plan", bench.convert(spec), bench, found.accuracy)]
+    measure = partial(_measured, bench, ideal_scores(base, bench.reporting))
+    measured = [measure("plan", bench.convert(spec), found.outcome.accuracy)]
     if rival is not None:
         option = findings.options[rival.choice[0]]
-        same = bench.convert(bench.spec_with(_chosen(findings, rival.choice)))
-        measured.append(_measured(f"best uniform: {option}", same, bench, rival.accuracy))
-    measured.append(
-        _measured("the spec as it is", base, bench, fmean(accuracy_of(base, bench.choosing, bench.seeds + more)))
+        same = bench.convert(bench.spec_with(findings.chosen(rival.choice)))
+        measured.append(measure(f"best uniform: {option}", same, rival.outcome.accuracy))
+    own = fmean(accuracy_of(base, bench.choosing, trials.seeds))
+    measured.append(measure("the spec as it is", base, own))
+    notes += _remarks(found, rival, None if floor is not None else budget, fixed)
+    return Plan(spec, chosen, damage, _goal_in_words(goal, budget, floor), tuple(measured), notes)
+
+
+def _for_floor(
+    menus: Sequence[Menu], uniform: Sequence[Choice], floor: Floor, trials: Trials
+) -> tuple[Candidate | None, Candidate | None]:
+    """Return the cheapest choice found that holds a floor, and the cheapest uniform one."""
+    found = for_floor(menus, floor, trials.first, trials.confirm)
+    rival = _cheapest(menus, uniform, floor, trials)
+    if rival is None:
+        return found, None
+    if found is not None and rival.cost <= found.cost:  # the bisection stopped too early
+        below = [choice for choice in frontier(menus) if cost_of(menus, choice) < rival.cost]
+        found = cheaper(menus, below, floor, trials.first, trials.confirm)
+    return found or rival, rival
+
+
+def _cheapest(menus: Sequence[Menu], choices: Sequence[Choice], floor: Floor, trials: Trials) -> Candidate | None:
+    """Return the cheapest confirmed one of some choices."""
+    for choice in sorted(choices, key=lambda one: (cost_of(menus, one), damage_of(menus, one))):
+        if trials.once(choice).divergence <= _CLEARLY_ABOVE * floor.divergence:
+            outcome = trials.confirm(choice)
+            if floor.holds(outcome):
+                return Candidate(choice, cost_of(menus, choice), outcome)
+    return None
+
+
+def _remarks(found: Candidate, rival: Candidate | None, budget: float | None, fixed: float) -> tuple[str, ...]:
+    """Return what is surprising about a plan: uniform settings that fail or win, a budget that is not used."""
+    words = []
+    if rival is None:
+        words.append("no uniform setting reaches the goal")
+    elif rival.choice == found.choice:
+        words.append("the plan is the best uniform setting: nothing was gained by telling sites apart")
+    if budget is not None and found.cost + fixed < _MOSTLY * budget:
+        words.append(
+            f"{1 - (found.cost + fixed) / budget:.0%} of the budget is left: "
+            "nothing that was simulated within it does less damage"
+        )
+    return tuple(words)
+
+
+def _words_of(floor: Floor, trials: Trials) -> str:
+    return (
+        f"by {trials.count} simulations, {floor.accuracy:.2f} % goes with class probabilities {floor.divergence:.3g} "
+        "nats from those of the ideal integer model; a plan has to hold both"
     )
-    notes = () if rival is not None else ("no uniform setting reaches the goal",)
-    return Plan(spec, chosen, damage, _goal_in_words(goal, budget, floor), tuple(measured), notes + findings.dropped)
-
-
-def _draws(seeds: Sequence[int], *offsets: int) -> tuple[int, ...]:
-    """Return other draws of the noise: as many for each seed as there are offsets."""
-    return tuple(offset + seed for offset in offsets for seed in seeds)
 
 
 def _likely(menus: Sequence[Menu], choices: Sequence[Choice]) -> list[Choice]:
     """Return the few choices of least predicted damage."""
     return sorted(choices, key=lambda choice: damage_of(menus, choice))[:3]
-
-
-def _by_cost(menus: Sequence[Menu], choices: Sequence[Choice], confirm: Accuracy) -> Iterator[Candidate]:
-    """Yield simulated choices, the cheapest first."""
-    for choice in sorted(choices, key=lambda one: (cost_of(menus, one), damage_of(menus, one))):
-        yield Candidate(choice, cost_of(menus, choice), confirm(choice))
 
 
 def _budget(goal: Goal, report: MappingReport) -> float | None:
@@ -160,23 +184,10 @@ def _budget(goal: Goal, report: MappingReport) -> float | None:
     return goal.share * float(own)
 
 
-def _floor(goal: Goal, base: ConvertedModel, bench: Workbench) -> float | None:
-    if goal.drop is None:
-        return goal.floor
-    base.set_fidelity("integer")
-    ideal = accuracy_of(base, bench.choosing, (0,))[0]
-    base.set_fidelity("hardware")
-    return ideal - goal.drop
-
-
 def _goal_in_words(goal: Goal, budget: float | None, floor: float | None) -> str:
     words = [] if budget is None else [f"at most {budget:.6g} {goal.cost}"]
     words += [] if floor is None else [f"top-1 of at least {floor:.2f} %"]
     return " and ".join(words)
-
-
-def _chosen(findings: Findings, choice: Choice) -> dict[str, Option]:
-    return {site: findings.options[position] for site, position in zip(findings.sites, choice, strict=True)}
 
 
 def _why(findings: Findings, site: str, option: Option, share: float) -> str:
@@ -184,10 +195,12 @@ def _why(findings: Findings, site: str, option: Option, share: float) -> str:
     return f"{site} {reads:,} conversions for {share:.0%} of the predicted damage"
 
 
-def _measured(name: str, converted: ConvertedModel, bench: Workbench, chosen_on: float) -> Measured:
-    shares = accuracy_of(converted, bench.reporting, _draws(bench.seeds, 1_000_000, 2_000_000, 3_000_000))
+def _measured(bench: Workbench, reference: Tensor, name: str, converted: ConvertedModel, chosen_on: float) -> Measured:
+    seeds = more_draws(bench.seeds, 1_000_000, 2_000_000, 3_000_000)
+    outcomes = outcomes_of(converted, bench.reporting, reference, seeds)
+    shares = [one.accuracy for one in outcomes]
     images = len(bench.reporting)
     same = len(set(shares)) == 1  # no spread over draws; what is left is that of images
     estimate = estimate_over_images(round(shares[0] * images / 100), images) if same else estimate_over_seeds(shares)
     totals = converted.report.totals
-    return Measured(name, totals["reads"], totals["energy_j"], chosen_on, estimate)
+    return Measured(name, totals["reads"], totals["energy_j"], chosen_on, estimate, mean_outcome(outcomes).divergence)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from asim_fx.converted import ConvertedModel
+from asim_fx.exploration.pooling import Outcome
 from asim_fx.nn import CimModule
 
 
@@ -52,10 +53,31 @@ def scores_of(converted: ConvertedModel, data: Images, seed: int = 0) -> Tensor:
     return torch.cat([converted(batch) for batch in torch.split(data.images, data.batch_size)])
 
 
+def ideal_scores(converted: ConvertedModel, data: Images) -> Tensor:
+    """Return the class scores of the ideal integer model, (samples, classes)."""
+    converted.set_fidelity("integer")
+    scores = scores_of(converted, data)
+    converted.set_fidelity("hardware")
+    return scores
+
+
+def accuracy_among(scores: Tensor, labels: Tensor) -> float:
+    """Return the top-1 accuracy in percent."""
+    return 100 * int((scores.argmax(1) == labels).sum()) / len(labels)
+
+
 def accuracy_of(converted: ConvertedModel, data: Images, seeds: Sequence[int]) -> list[float]:
     """Return the top-1 accuracy for each seed, in percent."""
-    right = [int((scores_of(converted, data, seed).argmax(1) == data.labels).sum()) for seed in seeds]
-    return [100 * count / len(data) for count in right]
+    return [accuracy_among(scores_of(converted, data, seed), data.labels) for seed in seeds]
+
+
+def outcomes_of(converted: ConvertedModel, data: Images, reference: Tensor, seeds: Sequence[int]) -> list[Outcome]:
+    """Return accuracy, and divergence from reference scores, for each seed."""
+    found = []
+    for seed in seeds:
+        scores = scores_of(converted, data, seed)
+        found.append(Outcome(divergence(reference, scores), accuracy_among(scores, data.labels)))
+    return found
 
 
 def divergence(reference: Tensor, scores: Tensor) -> float:

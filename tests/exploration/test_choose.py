@@ -7,6 +7,7 @@ import pytest
 from asim_fx.errors import PlanError
 from asim_fx.exploration.choose import cheaper, for_budget, for_floor
 from asim_fx.exploration.knapsack import Choice, Item, cost_of, damage_of, frontier
+from asim_fx.exploration.pooling import Floor, Outcome
 
 MENUS = [
     [Item(1, 9), Item(2, 5), Item(3, 2), Item(4, 0)],
@@ -16,56 +17,80 @@ MENUS = [
 EVERY = list(itertools.product(*(range(len(menu)) for menu in MENUS)))
 
 
-def accuracy(choice: Choice) -> float:
-    return 100 - damage_of(MENUS, choice)
+def trial(choice: Choice) -> Outcome:
+    return Outcome(damage_of(MENUS, choice), 100 - damage_of(MENUS, choice))
 
 
-@pytest.mark.parametrize("floor", [49.0, 60.0, 83.0, 91.0, 96.0, 98.0, 98.5])
-def test_a_floor_at_the_least_cost(floor: float) -> None:
-    found = for_floor(MENUS, floor, accuracy, accuracy)
-    assert found.accuracy == accuracy(found.choice) >= floor
-    least = min(cost_of(MENUS, choice) for choice in EVERY if accuracy(choice) >= floor)
+@pytest.mark.parametrize("most", [51.0, 40.0, 17.0, 9.0, 4.0, 2.0, 1.5])
+def test_a_divergence_at_the_least_cost(most: float) -> None:
+    found = for_floor(MENUS, Floor(0.0, most), trial, trial)
+    assert found is not None
+    assert found.outcome == trial(found.choice)
+    assert found.outcome.divergence <= most
+    least = min(cost_of(MENUS, choice) for choice in EVERY if trial(choice).divergence <= most)
     assert least <= found.cost <= least + 1  # one step of the frontier
 
 
+def test_accuracy_must_hold_as_well() -> None:
+    found = for_floor(MENUS, Floor(98.0, 40.0), trial, trial)
+    assert found is not None
+    assert found.outcome.accuracy >= 98.0
+
+
 def test_it_goes_back_when_other_draws_disagree() -> None:
-    optimist = for_floor(MENUS, 96.0, lambda choice: accuracy(choice) + 30, accuracy)
-    assert optimist.accuracy >= 96.0
-    assert optimist.accuracy == accuracy(optimist.choice)
+    optimist = for_floor(MENUS, Floor(90.0, 4.0), lambda choice: Outcome(trial(choice).divergence - 30, 0), trial)
+    assert optimist is not None
+    assert optimist.outcome.divergence <= 4.0
+    assert optimist.outcome == trial(optimist.choice)
 
 
-def test_a_floor_that_cannot_be_reached_says_the_best() -> None:
-    with pytest.raises(PlanError, match=r"99\.00 % cannot be reached.*best is 98\.50 % at a cost of 12"):
-        for_floor(MENUS, 99.0, accuracy, accuracy)
+def test_a_divergence_that_nothing_holds() -> None:
+    assert for_floor(MENUS, Floor(0.0, 1.4), trial, trial) is None
+    assert for_floor(MENUS, Floor(98.6, 9.0), trial, trial) is None
 
 
 @pytest.mark.parametrize("budget", range(4, 13))
-def test_a_budget_with_the_most_accuracy(budget: int) -> None:
-    found = for_budget(MENUS, budget, accuracy)
+def test_a_budget_with_the_least_divergence(budget: int) -> None:
+    found = for_budget(MENUS, budget, "conversions", trial)
     assert found.cost <= budget
-    assert found.accuracy == max(accuracy(choice) for choice in EVERY if cost_of(MENUS, choice) <= budget)
+    assert found.outcome.divergence == min(
+        trial(choice).divergence for choice in EVERY if cost_of(MENUS, choice) <= budget
+    )
+
+
+def test_equal_divergence_goes_to_the_cheaper_one() -> None:
+    assert for_budget(MENUS, 12, "conversions", lambda _: Outcome(0.0, 99.0), others=[(0, 0, 0)]).choice == (0, 0, 0)
+
+
+def test_equal_accuracy_does_not_leave_a_budget_unused() -> None:
+    found = for_budget(MENUS, 12, "conversions", lambda choice: Outcome(damage_of(MENUS, choice), 99.0), [(0, 0, 0)])
+    assert found.choice == (3, 3, 2)
 
 
 def test_a_uniform_choice_that_simulates_better_wins() -> None:
-    found = for_budget(MENUS, 12, lambda choice: 100.0 if choice == (1, 1, 1) else 50.0, others=[(1, 1, 1)])
+    found = for_budget(
+        MENUS, 12, "conversions", lambda choice: Outcome(0.0 if choice == (1, 1, 1) else 1.0, 50.0), others=[(1, 1, 1)]
+    )
     assert found.choice == (1, 1, 1)
 
 
-def test_a_budget_that_cannot_be_met_says_the_least() -> None:
-    with pytest.raises(PlanError, match="least possible is 4"):
-        for_budget(MENUS, 3, accuracy)
+def test_a_budget_that_cannot_be_met_says_the_least_with_what_is_fixed() -> None:
+    with pytest.raises(PlanError, match=r"budget of 3 conversions .* least possible is 4 conversions"):
+        for_budget(MENUS, 3, "conversions", trial)
+    with pytest.raises(PlanError, match=r"budget of 5 J .* least possible is 6 J"):
+        for_budget(MENUS, 5, "J", trial, fixed=2.0)
 
 
 def test_going_down_stops_after_three_failures_in_a_row() -> None:
     steps = frontier(MENUS)
     asked: list[Choice] = []
 
-    def confirm(choice: Choice) -> float:
+    def confirm(choice: Choice) -> Outcome:
         asked.append(choice)
-        return 100.0 if steps.index(choice) in (5, 3) else 0.0
+        return Outcome(0.0 if steps.index(choice) in (5, 3) else 1.0, 50.0)
 
-    found = cheaper(MENUS, steps[:6], 50.0, accuracy=lambda choice: 100.0, confirm=confirm)
+    found = cheaper(MENUS, steps[:6], Floor(40.0, 0.5), trial=lambda _: Outcome(0.0, 50.0), confirm=confirm)
     assert found is not None
     assert found.choice == steps[3]
     assert asked == [*reversed(steps[:6])]
-    assert cheaper(MENUS, steps[:6], 50.0, lambda choice: 0.0, confirm) is None
+    assert cheaper(MENUS, steps[:6], Floor(40.0, 0.5), lambda _: Outcome(1.0, 50.0), confirm) is None

@@ -64,6 +64,14 @@ def test_goals_that_mean_nothing(budget: str | None, floor: str | None, minimise
         parse_goal(budget, floor, minimise)
 
 
+@pytest.mark.parametrize("floor", ["accuracy=101", "accuracy=-1", "drop=-0.5", "drop=inf"])
+def test_a_floor_out_of_range_says_the_range(floor: str) -> None:
+    with pytest.raises(UsageError, match=r"out of range, it goes from 0 to 100"):
+        parse_goal(None, floor, "conversions")
+    with pytest.raises(UsageError, match="must be accuracy=PERCENT"):
+        parse_goal(None, "accuracy=nan", "conversions")
+
+
 def test_lists() -> None:
     assert parse_counts("--adc-bits", "6,7,7", 1, 24) == (6, 7)
     assert parse_votes("0,3x3,6x5,3x3") == ((0, 1), (3, 3), (6, 5))

@@ -87,6 +87,14 @@ def test_a_plan_for_a_budget(bench: Workbench, findings: Findings) -> None:
     assert energy[0].energy_j <= 0.5 * energy[-1].energy_j
 
 
+def test_a_budget_that_is_not_used_is_said(bench: Workbench, findings: Findings) -> None:
+    rich = make_plan(bench, findings, Goal(share=50))
+    assert any("of the budget is left" in note for note in rich.notes)
+    enough = make_plan(bench, findings, Goal(budget=rich.measured[0].conversions))
+    assert not any("of the budget is left" in note for note in enough.notes)
+    assert enough.options == rich.options
+
+
 def test_goals_out_of_reach_say_what_is_in_reach(bench: Workbench, findings: Findings) -> None:
     menus = findings.menus("conversions")
     least = cost_of(menus, tuple(min(range(len(menu)), key=lambda place: menu[place].cost) for menu in menus))
