@@ -63,7 +63,7 @@ def test_what_it_leaves(tmp_path: Path) -> None:
     assert sum(map(sum, table)) == 48
     wrong = list(csv.DictReader((tmp_path / "misclassified.csv").open()))
     assert len(wrong) == 48 - sum(table[n][n] for n in range(3))
-    assert [json.loads(line)["epoch"] for line in (tmp_path / "history.jsonl").open()] == [0, 1]
+    assert [json.loads(line)["epoch"] for line in (tmp_path / "history.jsonl").open()] == [1, 2]
     assert any((tmp_path / "tensorboard").iterdir())
 
 
