@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -151,7 +152,9 @@ def images_of(data: DataSource) -> Images:
 
 
 def halves(images: Images) -> tuple[Images, Images]:
-    """Return every other image, and the rest: where classes follow one another, each half has all of them.
+    """Return every other image, and the rest; every other one of each class where a half would lack one otherwise.
+
+    Images that lie class by class, or in no order, are halved alike either way; images in turn from each class are not.
 
     Raises:
         DataError: there are not two images.
@@ -159,7 +162,14 @@ def halves(images: Images) -> tuple[Images, Images]:
     if len(images) < 2:
         message = "a plan needs at least two images: one to choose on and one to report on"
         raise DataError(message)
-    one, other = (Images(images.images[k::2], images.labels[k::2], images.batch_size) for k in (0, 1))
+    labels = images.labels.tolist()
+    parts = torch.arange(len(images)) % 2
+    if set(labels[0::2]) != set(labels[1::2]) and len(set(labels)) < len(labels):
+        seen: Counter[int] = Counter()
+        for place, label in enumerate(labels):
+            parts[place] = (seen[label] + label) % 2  # the first of a class goes to either half, by its class
+            seen[label] += 1
+    one, other = (Images(images.images[parts == k], images.labels[parts == k], images.batch_size) for k in (0, 1))
     return one, other
 
 
