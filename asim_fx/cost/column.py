@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from asim_fx.cost import accelergy_adc, uiuc_fit
@@ -36,7 +37,7 @@ class ReadEnergy:
     def value_fj(self) -> float | None:
         """The sum of the parts; None where one is unknown."""
         values = [part.value for part in (self.column, self.adc, self.array) if part is not None]
-        return None if None in values else sum(value for value in values if value is not None)
+        return None if None in values else math.fsum(value for value in values if value is not None)
 
 
 def circuit_of(macro: Macro) -> Circuit:

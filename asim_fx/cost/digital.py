@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from asim_fx.cost import uiuc_fit
@@ -36,7 +37,7 @@ def hybrid_energy_j(plan: SitePlan) -> Figure | None:
 def _together(parts: list[Figure]) -> Figure | None:
     if not parts or parts[0].value is None:
         return parts[0] if parts else None
-    return replace(parts[0], value=sum(part.value for part in parts if part.value is not None))
+    return replace(parts[0], value=math.fsum(part.value for part in parts if part.value is not None))
 
 
 def integer_energy_j(plan: SitePlan) -> Figure:
@@ -49,7 +50,7 @@ def integer_energy_j(plan: SitePlan) -> Figure:
 def _figure(each_fj: list[float | None], times: int) -> Figure:
     if None in each_fj:
         return unknown(NEEDS_TECHNOLOGY)
-    energy = sum(value for value in each_fj if value is not None)
+    energy = math.fsum(value for value in each_fj if value is not None)
     return Figure(1e-15 * energy * times, MODEL, uiuc_fit.DIGITAL_BAND)
 
 

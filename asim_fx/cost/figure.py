@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -77,6 +78,9 @@ def unknown(why: str) -> Figure:
 
 
 def total(values: Iterable[float | None]) -> float | None:
-    """Return the sum; None where a part is unknown, and 0.0 of nothing."""
+    """Return the sum; None where a part is unknown, and 0.0 of nothing.
+
+    Exact before it is rounded: the built-in sum does not give the same last digit in every version of Python.
+    """
     found = list(values)
-    return None if None in found else sum((value for value in found if value is not None), 0.0)
+    return None if None in found else math.fsum(value for value in found if value is not None)

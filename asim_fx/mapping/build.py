@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import TypeAlias
@@ -126,7 +127,7 @@ def _sequential(rounds: Sequence[range], timing: Timing | None) -> float | None:
     """Return the time of loading, and of all calls one after another."""
     if timing is None:
         return None
-    loading = sum(timing.starts[calls[0]] - load for calls, load in zip(rounds, timing.loads, strict=True))
+    loading = math.fsum(timing.starts[calls[0]] - load for calls, load in zip(rounds, timing.loads, strict=True))
     return loading + sum(end - start for start, end in zip(timing.starts, timing.ends, strict=True))
 
 
@@ -166,4 +167,4 @@ def _pipelined(slots: Sequence[Slot], pools: Sequence[Pool], interval: float | N
     macros = sum(pool.count or pool.used for pool in pools)
     if not interval or not macros:
         return None
-    return sum(slot.macros * (slot.busy_s or 0.0) for slot in slots) / (macros * interval)
+    return math.fsum(slot.macros * (slot.busy_s or 0.0) for slot in slots) / (macros * interval)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 from asim_fx.mapping.schedule import Slot
@@ -34,5 +35,5 @@ def mean_of(utilisation: Sequence[tuple[float, float]]) -> float | None:
     """Return the mean over time."""
     if not utilisation or utilisation[-1][0] <= 0:
         return None
-    area = sum(share * (later - time) for (time, share), (later, _) in itertools.pairwise(utilisation))
+    area = math.fsum(share * (later - time) for (time, share), (later, _) in itertools.pairwise(utilisation))
     return area / utilisation[-1][0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -138,7 +139,7 @@ class Workload:
         written = Span.longest(layer.write for layer in loaded)
         if self.load_bits_per_s is None or written.value is None:
             return written
-        brought = sum(layer.bits / self.passes(layer) for layer in loaded) / self.load_bits_per_s
+        brought = math.fsum(layer.bits / self.passes(layer) for layer in loaded) / self.load_bits_per_s
         return Span.longest((written, Span(brought, brought, brought)))
 
     def call_time(self, number: int, copies: int = 1) -> Span:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -45,7 +46,7 @@ class EnergyBar:
     @property
     def known_j(self) -> float:
         """Energy of the known parts: all of it where nothing is missing."""
-        return sum(value for _, value in self.parts)
+        return math.fsum(value for _, value in self.parts)
 
 
 def energy_bars(report: MappingReport) -> tuple[EnergyBar, ...]:
@@ -68,7 +69,7 @@ def together(name: str, bars: Sequence[EnergyBar]) -> EnergyBar:
     return EnergyBar(
         name=name,
         sites=sum(bar.sites for bar in bars),
-        parts=tuple((part, sum(values)) for part, values in sums.items() if values),
+        parts=tuple((part, math.fsum(values)) for part, values in sums.items() if values),
         low_j=_sum(bar.low_j for bar in bars),
         high_j=_sum(bar.high_j for bar in bars),
         missing=tuple(dict.fromkeys(text for bar in bars for text in bar.missing)),
@@ -122,4 +123,4 @@ def _small_together(bars: Sequence[EnergyBar]) -> tuple[EnergyBar, ...]:
 
 def _sum(values: Iterable[float | None]) -> float | None:
     found = list(values)
-    return None if None in found else sum(value for value in found if value is not None)
+    return None if None in found else math.fsum(value for value in found if value is not None)
