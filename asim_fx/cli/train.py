@@ -85,36 +85,42 @@ def train(
     recipe: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Settings as YAML; options on the command line win.")
     ] = None,
-    mode: Annotated[ModeOption | None, typer.Option(help="Forward pass. [qat]", rich_help_panel=Setting)] = None,
-    epochs: Annotated[int | None, typer.Option(metavar="N", help="[10]", rich_help_panel=Setting)] = None,
+    mode: Annotated[
+        ModeOption | None, typer.Option(help="Forward pass. Default: qat.", rich_help_panel=Setting)
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(metavar="N", help="Default: 10.", rich_help_panel=Setting)] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option("--batch-size", "-b", metavar="N", help="Of all processes. [64]", rich_help_panel=Setting),
+        typer.Option("--batch-size", "-b", metavar="N", help="Of all processes. Default: 64.", rich_help_panel=Setting),
     ] = None,
     parts: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Pieces that a batch is computed in. [processes]", rich_help_panel=Setting),
+        typer.Option(
+            metavar="N", help="Pieces that a batch is computed in. Default: processes.", rich_help_panel=Setting
+        ),
     ] = None,
-    opt: Annotated[str | None, typer.Option(metavar="NAME", help="[adamw]", rich_help_panel=Setting)] = None,
-    lr: Annotated[float | None, typer.Option(metavar="X", help="[0.001]", rich_help_panel=Setting)] = None,
-    weight_decay: Annotated[float | None, typer.Option(metavar="X", help="[0.05]", rich_help_panel=Setting)] = None,
-    momentum: Annotated[float | None, typer.Option(metavar="X", help="[0.9]", rich_help_panel=Setting)] = None,
+    opt: Annotated[str | None, typer.Option(metavar="NAME", help="Default: adamw.", rich_help_panel=Setting)] = None,
+    lr: Annotated[float | None, typer.Option(metavar="X", help="Default: 0.001.", rich_help_panel=Setting)] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(metavar="X", help="Default: 0.05.", rich_help_panel=Setting)
+    ] = None,
+    momentum: Annotated[float | None, typer.Option(metavar="X", help="Default: 0.9.", rich_help_panel=Setting)] = None,
     clip_grad: Annotated[
         float | None, typer.Option(metavar="X", help="Largest norm of the gradient.", rich_help_panel=Setting)
     ] = None,
-    sched: Annotated[str | None, typer.Option(metavar="NAME", help="[cosine]", rich_help_panel=Setting)] = None,
-    warmup_epochs: Annotated[int | None, typer.Option(metavar="N", help="[0]", rich_help_panel=Setting)] = None,
-    min_lr: Annotated[float | None, typer.Option(metavar="X", help="[0]", rich_help_panel=Setting)] = None,
-    loss: Annotated[LossOption | None, typer.Option(help="[cross-entropy]", rich_help_panel=Setting)] = None,
+    sched: Annotated[str | None, typer.Option(metavar="NAME", help="Default: cosine.", rich_help_panel=Setting)] = None,
+    warmup_epochs: Annotated[int | None, typer.Option(metavar="N", help="Default: 0.", rich_help_panel=Setting)] = None,
+    min_lr: Annotated[float | None, typer.Option(metavar="X", help="Default: 0.", rich_help_panel=Setting)] = None,
+    loss: Annotated[LossOption | None, typer.Option(help="Default: cross-entropy.", rich_help_panel=Setting)] = None,
     smoothing: Annotated[
-        float | None, typer.Option(metavar="X", help="Of labels. [0.1]", rich_help_panel=Setting)
+        float | None, typer.Option(metavar="X", help="Of labels. Default: 0.1.", rich_help_panel=Setting)
     ] = None,
     trim_noise: Annotated[
         float | None,
-        typer.Option(metavar="PERCENT", help="For nat. [measured at each site]", rich_help_panel=Setting),
+        typer.Option(metavar="PERCENT", help="For nat. Default: measured at each site.", rich_help_panel=Setting),
     ] = None,
     trim_factor: Annotated[
-        float | None, typer.Option(metavar="X", help="Trim noise times this. [1]", rich_help_panel=Setting)
+        float | None, typer.Option(metavar="X", help="Trim noise times this. Default: 1.", rich_help_panel=Setting)
     ] = None,
     trim_additive: Annotated[
         bool | None,
@@ -124,28 +130,30 @@ def train(
         bool | None, typer.Option("--pact", help="Give ReLUs a learned bound.", rich_help_panel=Setting)
     ] = None,
     pact_decay: Annotated[
-        float | None, typer.Option(metavar="X", help="Pull on these bounds. [0.001]", rich_help_panel=Setting)
+        float | None, typer.Option(metavar="X", help="Pull on these bounds. Default: 0.001.", rich_help_panel=Setting)
     ] = None,
     freeze_bn: Annotated[
         bool | None, typer.Option("--freeze-bn", help="Batch norms stay as they are.", rich_help_panel=Setting)
     ] = None,
-    amp: Annotated[PrecisionOption | None, typer.Option(help="[32-true]", rich_help_panel=Setting)] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="[0]", rich_help_panel=Setting)] = None,
+    amp: Annotated[PrecisionOption | None, typer.Option(help="Default: 32-true.", rich_help_panel=Setting)] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Default: 0.", rich_help_panel=Setting)] = None,
     aa: Annotated[
         str | None, typer.Option(metavar="POLICY", help="rand-m9-mstd0.5 ...", rich_help_panel=Augmentation)
     ] = None,
     augment: Annotated[
-        bool | None, typer.Option(help="Random crops and flips. [augment]", rich_help_panel=Augmentation)
+        bool | None, typer.Option(help="Random crops and flips. Default: augment.", rich_help_panel=Augmentation)
     ] = None,
-    hflip: Annotated[float | None, typer.Option(metavar="P", help="[0.5]", rich_help_panel=Augmentation)] = None,
+    hflip: Annotated[
+        float | None, typer.Option(metavar="P", help="Default: 0.5.", rich_help_panel=Augmentation)
+    ] = None,
     reprob: Annotated[
-        float | None, typer.Option(metavar="P", help="Of random erasing. [0]", rich_help_panel=Augmentation)
+        float | None, typer.Option(metavar="P", help="Of random erasing. Default: 0.", rich_help_panel=Augmentation)
     ] = None,
     crop_min: Annotated[
-        float | None, typer.Option(metavar="X", help="Smallest crop. [0.08]", rich_help_panel=Augmentation)
+        float | None, typer.Option(metavar="X", help="Smallest crop. Default: 0.08.", rich_help_panel=Augmentation)
     ] = None,
-    mixup: Annotated[float | None, typer.Option(metavar="A", help="[0]", rich_help_panel=Augmentation)] = None,
-    cutmix: Annotated[float | None, typer.Option(metavar="A", help="[0]", rich_help_panel=Augmentation)] = None,
+    mixup: Annotated[float | None, typer.Option(metavar="A", help="Default: 0.", rich_help_panel=Augmentation)] = None,
+    cutmix: Annotated[float | None, typer.Option(metavar="A", help="Default: 0.", rich_help_panel=Augmentation)] = None,
     checkpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights to start from.")] = None,
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from the library's own weights.")] = False,
     num_classes: Annotated[int | None, typer.Option(metavar="N", min=1, help="Outputs of the classifier.")] = None,
@@ -242,5 +250,5 @@ def _tell(record: Mapping[str, Any], *, as_json: bool) -> None:
         _print(json.dumps(dict(record)))
         return
     measured = "" if record["top1"] is None else f"  validation {record['loss']:.4f}  top-1 {record['top1']:6.2f} %"
-    loss = f"epoch {record['epoch'] + 1:4d}  loss {record['train_loss']:.4f}"
+    loss = f"epoch {record['epoch']:4d}  loss {record['train_loss']:.4f}"
     _print(f"{loss}{measured}  {record['seconds']:.1f} s")

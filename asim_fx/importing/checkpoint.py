@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from asim_fx.errors import CheckpointError
-from asim_fx.importing.names import QKV, renamed, rules_for
+from asim_fx.importing.names import PROJECTION, QKV, renamed, rules_for
 from asim_fx.models.pact import ALPHA
 
 _COUNTER = "num_batches_tracked"
@@ -58,7 +58,10 @@ def import_weights(
     fits = all(f"{name}.{ALPHA}" in expected for name in bounds)
     if not fits:
         given = {name: value for name, value in given.items() if not name.endswith(f".{ALPHA}")}
-    scaled = {name: _rescaled(value, heads, notes) if QKV.fullmatch(name) else value for name, value in given.items()}
+    scaled = {
+        name: _rescaled(name, value, heads, notes) if QKV.fullmatch(name) or PROJECTION.fullmatch(name) else value
+        for name, value in given.items()
+    }
     rules = rules_for(expected)
     sources = {renamed(name, rules): name for name in scaled}
     tensors = {target: _fitted(scaled[source], expected.get(target)) for target, source in sources.items()}
@@ -88,25 +91,22 @@ def _without_other_stem(
     return state
 
 
-def _rescaled(value: Tensor, heads: int | None, notes: list[str]) -> Tensor:
-    """Scale Q and K alike, so that ``head_dim ** -0.5`` gives what ``embed_dim ** -0.5`` gave."""
+def _rescaled(name: str, value: Tensor, heads: int | None, notes: list[str]) -> Tensor:
+    """Scale attention so that ``head_dim ** -0.5`` gives what ``embed_dim ** -0.5`` gave.
+
+    Q and K take ``heads ** -0.25`` each. V, which is quantised with them, takes it too, so that the codes of all three
+    stay what they were, and the projection behind takes it back: its weight has a scale of its own.
+    """
     if heads is None:
         msg = "the model has no attention heads, and these weights are a ViT's"
         raise CheckpointError(msg, hint="give a ViT for --model, such as torchvision:vit_b_32")
-    width = value.shape[0] // 3
-    result = value.clone()
-    result[: 2 * width] *= heads**-0.25
+    factor = heads**-0.25
     notes.append(
-        f"Q and K are scaled by {heads**-0.25:.4f} each: the published ViT scales attention by embed_dim ** -0.5, this "
-        f"one by head_dim ** -0.5. Quantised with V in one tensor they lose up to {0.25 * _log2(heads):.2f} bits each"
+        f"Q, K and V are scaled by {factor:.4f} and the projection behind them by {1 / factor:.4f}: the published ViT "
+        "scales attention by embed_dim ** -0.5, this one by head_dim ** -0.5. Quantised codes stay what they were"
     )
-    return result
-
-
-def _log2(value: int) -> float:
-    from math import log2
-
-    return log2(value)
+    scaled: Tensor = value * factor if QKV.fullmatch(name) else value / factor
+    return scaled
 
 
 def _fitted(value: Tensor, place: Tensor | None) -> Tensor:

@@ -41,6 +41,9 @@ Rules = tuple[tuple[str, str], ...]
 QKV = re.compile(r"encoder\.layers\.\d+\.self_attention\.qkv\.(weight|bias)")
 """The published ViT's weights of Q, K and V, in this order."""
 
+PROJECTION = re.compile(r"encoder\.layers\.\d+\.self_attention\.proj\.weight")
+"""What mixes the heads behind them."""
+
 
 def rules_for(expected: Collection[str]) -> Rules:
     """Return patterns and replacements that make the published names those of a model with these keys."""

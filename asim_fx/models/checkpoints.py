@@ -22,6 +22,12 @@ _PREFIXES = ("module.", "_orig_mod.")
 """What DataParallel and torch.compile put before every key."""
 _SHOWN = 4
 
+TRAINING = "asim_fx"
+"""Key in the metadata of a safetensors file that tells a checkpoint of asim-train from plain weights."""
+
+TRAINED = "model."
+"""What stands before the weights in such a file."""
+
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a checkpoint by name.
@@ -29,7 +35,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Args:
         path: a ``.safetensors`` file, or one that ``torch.save`` wrote, which is read with
             ``weights_only=True``. A ``state_dict`` or ``model`` entry around the tensors and a ``module.``
-            prefix are taken off.
+            prefix are taken off. Of a checkpoint of asim-train, what the model in training holds.
 
     Raises:
         CheckpointError: the file is missing, damaged, needs pickled code, or holds no tensors.
@@ -83,6 +89,8 @@ def load_checkpoint(model: nn.Module, path: Path) -> None:
         for key in expected
         if key in state and state[key].shape != expected[key].shape
     ]
+    if _of_training(path):
+        unexpected = []  # sites' own scales, and bounds that were learned: no part of the original model
     problems = [
         f"{len(keys)} {what}: {_some(keys)}"
         for what, keys in (
@@ -95,7 +103,7 @@ def load_checkpoint(model: nn.Module, path: Path) -> None:
     if problems:
         msg = f"{path} does not fit the model. " + "; ".join(problems)
         raise CheckpointError(msg, hint="check the model's name, --num-classes, --input-size and --model-kwargs")
-    model.load_state_dict(state, strict=False)
+    model.load_state_dict({key: value for key, value in state.items() if key in expected}, strict=False)
 
 
 def _read_safetensors(path: Path) -> Any:
@@ -103,10 +111,22 @@ def _read_safetensors(path: Path) -> Any:
     from safetensors.torch import load_file
 
     try:
-        return load_file(path)
+        tensors, trained = load_file(path), _of_training(path)
     except (SafetensorError, OSError, ValueError) as error:
         msg = f"{path} cannot be read as safetensors: {_first_line(error)}"
         raise CheckpointError(msg) from error
+    if trained:
+        return {name.removeprefix(TRAINED): held for name, held in tensors.items() if name.startswith(TRAINED)}
+    return tensors
+
+
+def _of_training(path: Path) -> bool:
+    if path.suffix != ".safetensors":
+        return False
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return TRAINING in (file.metadata() or {})
 
 
 def _read_torch(path: Path) -> Any:

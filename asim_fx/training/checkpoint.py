@@ -16,9 +16,10 @@ from torch.optim import Optimizer
 
 from asim_fx.errors import CheckpointError, NumericsError
 from asim_fx.files import write_atomically
+from asim_fx.models.checkpoints import TRAINED, TRAINING
 
-FORMAT = 1
-_MODEL, _OPTIMIZER = "model.", "optimizer."
+FORMAT = 2
+_MODEL, _OPTIMIZER = TRAINED, "optimizer."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def write_checkpoint(
         "scaler": None if scaler is None else dict(scaler),
     }
     separate = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, save(separate, {"asim_fx": json.dumps(record)}))
+    write_atomically(path, save(separate, {TRAINING: json.dumps(record)}))
 
 
 def read_checkpoint(
@@ -121,11 +122,11 @@ def _finite(tensor: Tensor, name: str) -> bool:
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
-            record = json.loads((file.metadata() or {}).get("asim_fx", "{}"))
+            record = json.loads((file.metadata() or {}).get(TRAINING, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except FileNotFoundError as error:
         message = f"there is no checkpoint {path}"
-        raise CheckpointError(message, hint="leave out --resume to start from the beginning") from error
+        raise CheckpointError(message, hint="start it without resuming") from error
     except (OSError, ValueError, SafetensorError) as error:
         message = f"cannot read {path}: {error}"
         raise CheckpointError(message) from error

@@ -28,10 +28,10 @@ def draw_curves(history: Sequence[Mapping[str, Any]], folder: Path) -> None:
 
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    epochs = [record["epoch"] + 1 for record in history]
+    epochs = [record["epoch"] for record in history]
     left.plot(epochs, [record["train_loss"] for record in history], marker=".", label="training")
     measured = [record for record in history if record["top1"] is not None]
-    at = [record["epoch"] + 1 for record in measured]
+    at = [record["epoch"] for record in measured]
     left.plot(at, [record["loss"] for record in measured], marker=".", label="validation")
     right.plot(at, [record["top1"] for record in measured], marker=".", color="C1", label="validation")
     for axes, words in ((left, "loss"), (right, "top-1 in %")):

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-Log = Callable[[Mapping[str, Any], int], None]
-"""Called with numbers by name and the updates that were done; None where something was not measured."""
+LOGS = "tensorboard"
+"""Folder of a run's logs, in its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Where numbers of a run go; nowhere without a writer.
+
+    Attributes:
+        writer: TensorBoard's, or None.
+    """
+
+    writer: Any = None
+
+    def numbers(self, values: Mapping[str, Any], step: int) -> None:
+        """Log numbers by name after so many updates; those that are None were not measured."""
+        if self.writer is not None:
+            for name, value in values.items():
+                if value is not None:
+                    self.writer.add_scalar(name, value, step)
+
+    def flush(self) -> None:
+        """Write down what was logged."""
+        if self.writer is not None:
+            self.writer.flush()
 
 
 @contextmanager
 def open_log(folder: Path, step: int, *, shown: bool) -> Iterator[Log]:
-    """Give a function that logs numbers to ``tensorboard/`` in a folder while the body runs.
+    """Give a log that writes to ``tensorboard/`` in a folder while the body runs.
 
     Args:
         folder: of the run.
@@ -21,15 +45,8 @@ def open_log(folder: Path, step: int, *, shown: bool) -> Iterator[Log]:
         shown: whether this process logs at all.
     """
     writer = _writer(folder, step) if shown else None
-
-    def log(values: Mapping[str, Any], step: int) -> None:
-        if writer is not None:
-            for name, value in values.items():
-                if value is not None:
-                    writer.add_scalar(name, value, step)
-
     try:
-        yield log
+        yield Log(writer)
     finally:
         if writer is not None:
             writer.close()
@@ -49,4 +66,4 @@ def _writer(folder: Path, step: int) -> Any:
         return None
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=step or None)
+    return SummaryWriter(str(folder / LOGS), purge_step=step + 1 if step else None)

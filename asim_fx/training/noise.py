@@ -23,7 +23,7 @@ def set_trim_noise(net: ConvertedModel, images: Tensor, recipe: TrainingRecipe) 
     sites = net.sites()
     if recipe.mode != "nat":
         levels = dict.fromkeys(sites, 0.0)
-    elif recipe.trim_noise < 0:
+    elif recipe.trim_noise is None:
         levels = measure_trim_noise(net, images)
     else:
         levels = dict.fromkeys(sites, recipe.trim_noise)

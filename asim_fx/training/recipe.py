@@ -42,7 +42,7 @@ class TrainingRecipe:
         hflip: probability of a horizontal flip.
         reprob: probability of random erasing.
         crop_min: smallest share of an image that a random crop takes.
-        trim_noise: for ``nat``, in % of each result; -1 measures it for each site, from its simulated reads.
+        trim_noise: for ``nat``, in % of each result; None measures it for each site, from its simulated reads.
         trim_factor: trim noise is multiplied by this.
         trim_additive: whether trim noise is as large at every result of a site, in % of their root mean square.
         pact: whether ReLUs get a learned bound.
@@ -73,7 +73,7 @@ class TrainingRecipe:
     hflip: float = 0.5
     reprob: float = 0.0
     crop_min: float = 0.08
-    trim_noise: float = -1.0
+    trim_noise: float | None = None
     trim_factor: float = 1.0
     trim_additive: bool = False
     pact: bool = False
@@ -110,7 +110,7 @@ def change_recipe(recipe: TrainingRecipe, changes: Mapping[str, Any], where: str
         if name not in known:
             message = f"{where}: there is no setting {name!r}"
             raise UsageError(message, hint=f"the settings are {', '.join(known)}")
-        wanted = type(getattr(recipe, name))
+        wanted = float if name == "trim_noise" else type(getattr(recipe, name))  # its default is none
         fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
         if not fits and not (wanted is float and isinstance(value, int) and not isinstance(value, bool)):
             message = f"{where}: {name} must be {wanted.__name__}, not {value!r}"
@@ -149,6 +149,12 @@ def _refuse(recipe: TrainingRecipe) -> None:
     if not 0 < recipe.lr < math.inf:
         message = f"lr must be above 0, not {recipe.lr}"
         raise UsageError(message)
+    if recipe.trim_noise is not None and not 0 <= recipe.trim_noise < math.inf:
+        message = f"trim_noise must be at least 0, not {recipe.trim_noise}"
+        raise UsageError(message, hint="leave it out to have it measured at each site")
+    if recipe.mode != "nat" and (recipe.trim_noise is not None or recipe.trim_factor != 1 or recipe.trim_additive):
+        message = f"trim noise is for mode nat, and the mode is {recipe.mode}"
+        raise UsageError(message, hint="--mode nat trains with it")
     if recipe.parts and recipe.batch_size % recipe.parts:
         message = f"a batch of {recipe.batch_size} images cannot be cut in {recipe.parts} equal parts"
         raise UsageError(message, hint="choose another --batch-size or --parts")

@@ -27,7 +27,7 @@ from asim_fx.sharding import ALONE, Shard
 from asim_fx.training.checkpoint import Position, read_checkpoint, write_checkpoint
 from asim_fx.training.evaluation import Answers, evaluate
 from asim_fx.training.form import deploy, original_state
-from asim_fx.training.logs import open_log
+from asim_fx.training.logs import Log, open_log
 from asim_fx.training.noise import set_trim_noise
 from asim_fx.training.objective import criterion_for
 from asim_fx.training.order import epoch_batches, part_bounds
@@ -146,7 +146,7 @@ def train(
             position = _epoch(trainee, images, position, scheduler, keeper, log)
             scheduler.step_update((epoch + 1) * len(batches) - 1)  # where all updates were done before a resumption
             record = {
-                "epoch": epoch,
+                "epoch": epoch + 1,
                 "step": (epoch + 1) * len(batches),
                 "lr": optimizer.param_groups[0]["lr"],
                 "train_loss": position.loss_sum / len(batches),
@@ -159,12 +159,13 @@ def train(
                     answers = _evaluated(net, validation, recipe, run)
                 except NumericsError as error:
                     message = f"training went wrong in epoch {epoch + 1}, as its evaluation shows: {error}"
-                    hint = f"lower --lr, or add --warmup-epochs; an earlier state is in {run.folder / CHECKPOINT}"
+                    hint = f"lower --lr, or add --warmup-epochs; {_from_before(run)}"
                     raise NumericsError(message, hint=hint) from error
                 record |= {"loss": answers.loss, "top1": answers.top1}
-            log({name: value for name, value in record.items() if name not in ("epoch", "step")}, record["step"])
+            log.numbers({name: record[name] for name in ("lr", "train_loss", "loss", "top1")}, record["step"])
             record["seconds"] = time.perf_counter() - started
             position = Position(epoch + 1, 0, 0.0, (*position.history, record))
+            log.flush()  # what the checkpoint says was done is there after a kill
             keeper.keep(position)
             if run.shard.leads:
                 _write_progress(run.folder, net, model, position)
@@ -227,7 +228,7 @@ def _scheduler(optimizer: Optimizer, recipe: TrainingRecipe, updates: int) -> An
 
 
 def _epoch(
-    trainee: Trainee, images: ImageList, position: Position, scheduler: Any, keeper: _Keeper, log: Any
+    trainee: Trainee, images: ImageList, position: Position, scheduler: Any, keeper: _Keeper, log: Log
 ) -> Position:
     """Do the updates of an epoch that are left."""
     recipe, run = trainee.recipe, keeper.run
@@ -249,18 +250,23 @@ def _epoch(
             loss = update(trainee, parts, len(batches[0]), done)
         except NumericsError as error:
             message = f"training stopped in epoch {position.epoch + 1}, update {position.step + 1}: {error}"
-            hint = f"{error.hint}; the last good state is in {run.folder / CHECKPOINT}".lstrip("; ")
+            hint = f"{error.hint}; {_from_before(run)}".lstrip("; ")
             raise NumericsError(message, hint=hint) from error
         position = replace(position, step=position.step + 1, loss_sum=position.loss_sum + loss)
-        log({"update_loss": loss}, done)
+        log.numbers({"update_loss": loss}, done + 1)
         run.progress(done + 1, recipe.epochs * len(batches))
         stopped = any(run.shard.gather(run.stopped()))
         if stopped or (run.save_every and (done + 1) % run.save_every == 0):
+            log.flush()
             keeper.keep(position)
         if stopped:
             message = f"interrupted in epoch {position.epoch + 1}, after update {position.step}"
             raise RunInterruptedError(message, hint="the same command with --resume goes on to the same result")
     return position
+
+
+def _from_before(run: Run) -> str:
+    return f"the state before, which is finite: --checkpoint {run.folder / CHECKPOINT}, with another -o"
 
 
 class _Keeper:

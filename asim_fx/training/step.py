@@ -114,6 +114,8 @@ def update(trainee: Trainee, parts: Sequence[Part], batch: int, step: int) -> fl
     if recipe.clip_grad:
         fabric.clip_gradients(net, trainee.optimizer, max_norm=recipe.clip_grad, error_if_nonfinite=False)
     trainee.optimizer.step()
+    for counter in batch_counters(net):
+        counter.add_(1)
     with torch.no_grad():
         for bound in bounds_of(net):
             bound.clamp_(min=LEAST_ALPHA)
@@ -122,14 +124,23 @@ def update(trainee: Trainee, parts: Sequence[Part], batch: int, step: int) -> fl
 
 def running_statistics(net: ConvertedModel) -> list[Tensor]:
     """Return the running mean and variance of every batch norm that keeps them up to date."""
-    graph_module = net.graph_module
-    modules: dict[str, nn.Module] = dict(graph_module.named_modules())
-    found: dict[str, Tensor] = {}
-    for node in graph_module.graph.nodes:
+    return [net.graph_module.get_buffer(name) for name in _names_of_statistics(net)]
+
+
+def batch_counters(net: ConvertedModel) -> list[Tensor]:
+    """Return the counter of batches of every batch norm whose statistics are kept up to date."""
+    counters = {f"{name.rpartition('.')[0]}.num_batches_tracked".lstrip(".") for name in _names_of_statistics(net)}
+    return [buffer for name, buffer in net.graph_module.named_buffers() if name in counters]
+
+
+def _names_of_statistics(net: ConvertedModel) -> list[str]:
+    modules: dict[str, nn.Module] = dict(net.graph_module.named_modules())
+    found: dict[str, None] = {}
+    for node in net.graph_module.graph.nodes:
         norm = modules.get(str(node.target)) if node.op == "call_module" else None
         if isinstance(norm, TrainableNorm) and not norm.frozen:
-            found |= {str(held.target): graph_module.get_buffer(str(held.target)) for held in _read(node)}
-    return list(found.values())
+            found |= dict.fromkeys(str(held.target) for held in _read(node))
+    return list(found)
 
 
 def checked_scores(scores: Any, labels: Tensor) -> Tensor:

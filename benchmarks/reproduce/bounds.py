@@ -1,6 +1,6 @@
 """Bound the activations of a trained network: `python -m benchmarks.reproduce.bounds FILE --data DIR -o BOUNDED`.
 
-The paper's networks have learned bounds (PACT), which start at 6 and shrink over hundreds of epochs. Here each is a few
+The paper's networks have bounds (PACT) that were learned along with their weights. Here each is a few
 times the root mean square of what it bounds, on training images, so that no training or little of it does.
 """
 

@@ -161,6 +161,22 @@ def test_a_loss_that_explodes(capsys: pytest.CaptureFixture[str], tmp_path: Path
     assert "hint: lower --lr" in refused.err
     assert (out / "checkpoint.safetensors").is_file()
     assert not (out / "manifest.json").exists()
+    words = " ".join(refused.err.split())
+    assert f"--checkpoint {out / 'checkpoint.safetensors'}, with another -o" in words.replace("- ", "-")
+    again = (*SHORT, "--checkpoint", out / "checkpoint.safetensors", "-o", tmp_path / "again", "--json")
+    assert run(capsys, "asim-train", *again).code == 0
+
+
+def test_resuming_a_run_that_saved_nothing_starts_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "tensorboard").mkdir(parents=True)
+    for options in (("--resume",), ()):
+        begun = run(capsys, "asim-train", *SHORT, *options, "-o", out, "--json")
+        assert begun.code == 0, begun.err
+        assert ("holds no checkpoint yet" in " ".join(begun.err.split())) == bool(options)
+        for held in out.iterdir():
+            if held.name != "tensorboard":
+                held.unlink() if held.is_file() else None
 
 
 @pytest.mark.parametrize(
@@ -172,7 +188,8 @@ def test_a_loss_that_explodes(capsys: pytest.CaptureFixture[str], tmp_path: Path
         (("--val", "2"), "between 0 and 1"),
         (("--smoothing", "1.5"), "smoothing must lie in 0..1"),
         (("--aa", "rand-m9"), "--aa changes image files"),
-        (("--resume",), "there is no checkpoint"),
+        (("--trim-noise", "-5", "--mode", "nat"), "trim_noise must be at least 0"),
+        (("--trim-noise", "5"), "trim noise is for mode nat, and the mode is qat"),
         (("--lr", "0"), "lr must be above 0"),
     ],
 )

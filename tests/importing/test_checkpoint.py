@@ -165,7 +165,25 @@ def test_a_vit_attends_as_the_published_one(library: str) -> None:
     assert same(model, theirs, torch.randn(3, 3, 32, 32))
     assert classes_of(theirs.state_dict()) == 7
     (note,) = imported.notes
-    assert "Q and K are scaled by 0.7598 each" in note
+    assert "Q, K and V are scaled by 0.7598" in note
+
+
+@pytest.mark.usefixtures("randomly")
+def test_a_vit_keeps_its_codes() -> None:
+    """Each tensor is scaled as a whole, so quantised with a scale of its own it has the codes that it had."""
+    theirs, model = PublishedVit().state_dict(), vits()["timm"]
+    with torch.no_grad():
+        theirs["encoder.layers.0.self_attention.qkv.weight"][:96] *= 3  # Q and K hold the largest weights
+    imported = import_weights(theirs, model.state_dict(), heads=3).tensors
+
+    def codes(weight: Tensor) -> Tensor:
+        return (weight / weight.abs().max() * 127).double()
+
+    for name in ("qkv", "proj"):
+        before = theirs[f"encoder.layers.0.self_attention.{name}.weight"]
+        after = imported[f"blocks.0.attn.{name}.weight"]
+        assert not torch.equal(before, after)
+        torch.testing.assert_close(codes(after), codes(before), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.usefixtures("randomly")

@@ -55,6 +55,18 @@ def test_what_training_scripts_put_around_the_weights_is_taken_off(tmp_path: Pat
     assert same(model, net())
 
 
+def test_the_weights_of_a_checkpoint_of_training_are_taken(tmp_path: Path) -> None:
+    inner = {f"model.{key}": value for key, value in net().state_dict().items()}
+    others = {"model.layer.cim.input_scale": torch.ones(()), "optimizer.0.exp_avg": torch.zeros(3)}
+    save_file(inner | others, tmp_path / "w.safetensors", {"asim_fx": "{}"})
+    model = fresh()
+    load_checkpoint(model, tmp_path / "w.safetensors")
+    assert same(model, net())
+    save_file({"model.nothing": torch.ones(1)}, tmp_path / "other.safetensors", {"asim_fx": "{}"})
+    with pytest.raises(CheckpointError, match="missing"):
+        load_checkpoint(fresh(), tmp_path / "other.safetensors")
+
+
 def test_plain_weights_win_over_their_average(tmp_path: Path) -> None:
     average = {key: value * 0 for key, value in net().state_dict().items()}
     torch.save({"state_dict_ema": average, "state_dict": dict(net().state_dict())}, tmp_path / "w.pth")

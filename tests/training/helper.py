@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -94,3 +95,10 @@ class StopAfter:
 
 def recipe(**changes: Any) -> TrainingRecipe:
     return replace(RECIPE, **changes)
+
+
+def scalars(folder: Path) -> dict[str, list[int]]:
+    """Return the steps at which TensorBoard shows each number."""
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    events = accumulator.EventAccumulator(str(folder / "tensorboard"), size_guidance={"scalars": 0}).Reload()
+    return {tag: [event.step for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}

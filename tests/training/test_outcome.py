@@ -64,8 +64,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
 def test_curves_show_every_epoch_and_each_evaluation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     figures = drawn(monkeypatch)
     history = [
-        {"epoch": 0, "train_loss": 2.0, "loss": None, "top1": None},
-        {"epoch": 1, "train_loss": 1.5, "loss": 1.75, "top1": 60.0},
+        {"epoch": 1, "train_loss": 2.0, "loss": None, "top1": None},
+        {"epoch": 2, "train_loss": 1.5, "loss": 1.75, "top1": 60.0},
     ]
     drawings.draw_curves(history, tmp_path)
     left, right = figures["curves.png"].axes
@@ -84,15 +84,26 @@ def test_the_picture_of_the_matrix_has_its_counts(monkeypatch: pytest.MonkeyPatc
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("answer", "class")
 
 
-def test_tensorboard_has_what_the_history_has(tmp_path: Path) -> None:
-    """Also after an interruption, whose updates are not logged twice."""
+class Killed(Exception):  # noqa: N818 (what happened, not what went wrong)
+    """Ends a run where a signal might."""
+
+
+def kill(record: object) -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize(
+    ("cut", "ends"), [({"stopped": StopAfter(4)}, RunInterruptedError), ({"on_epoch": kill}, Killed)]
+)
+def test_tensorboard_has_what_the_history_has(tmp_path: Path, cut: dict[str, object], ends: type[Exception]) -> None:
+    """Also after an interruption within an epoch or behind one: nothing is logged twice, and nothing is lost."""
     images = tiny_images()
 
     def of(**options: object) -> None:
         train(form(), tiny_net(), images, source(images), recipe(epochs=3), run(tmp_path, eval_every=2, **options))
 
-    with pytest.raises(RunInterruptedError):
-        of(stopped=StopAfter(4))
+    with pytest.raises(ends):
+        of(**cut)
     of(resume=True)
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     history = [json.loads(line) for line in (tmp_path / "history.jsonl").open()]
@@ -103,6 +114,6 @@ def test_tensorboard_has_what_the_history_has(tmp_path: Path) -> None:
         assert [step for step, _ in logged] == [step for step, _ in told]
         assert [value for _, value in logged] == pytest.approx([value for _, value in told], rel=1e-6)
     updates = events.Scalars("update_loss")
-    assert [event.step for event in updates] == list(range(9))
+    assert [event.step for event in updates] == list(range(1, 10))
     means = [sum(event.value for event in updates[n : n + 3]) / 3 for n in (0, 3, 6)]
     assert means == pytest.approx([record["train_loss"] for record in history], rel=1e-5)

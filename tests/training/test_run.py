@@ -18,6 +18,7 @@ from torch import nn
 import asim_fx
 from asim_fx.cli.work.training import DataOptions, open_images
 from asim_fx.errors import CheckpointError, NumericsError, RunInterruptedError
+from asim_fx.models.checkpoints import load_checkpoint
 from asim_fx.sharding import ALONE
 from asim_fx.spec import load_spec
 from asim_fx.training.exchange import connect
@@ -25,7 +26,7 @@ from asim_fx.training.form import trainable_form
 from asim_fx.training.recipe import TrainingRecipe
 from asim_fx.training.run import CHECKPOINT, Run, train
 
-from .helper import StopAfter, TinyNet, form, recipe, run, source, spec, tiny_images, tiny_net
+from .helper import StopAfter, TinyNet, form, recipe, run, scalars, source, spec, tiny_images, tiny_net
 
 
 def trained(folder: Path, *, net: Any = None, options: Any = None, **changes: Any) -> Any:
@@ -63,7 +64,8 @@ def test_what_it_leaves(tmp_path: Path) -> None:
     assert sum(map(sum, table)) == 48
     wrong = list(csv.DictReader((tmp_path / "misclassified.csv").open()))
     assert len(wrong) == 48 - sum(table[n][n] for n in range(3))
-    assert [json.loads(line)["epoch"] for line in (tmp_path / "history.jsonl").open()] == [0, 1]
+    assert [json.loads(line)["epoch"] for line in (tmp_path / "history.jsonl").open()] == [1, 2]
+    assert weights["bn1.num_batches_tracked"] == 6  # two epochs of three updates
     assert any((tmp_path / "tensorboard").iterdir())
 
 
@@ -189,9 +191,38 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(tmp_path: Path)
     net = form()
     with pytest.raises(NumericsError, match="training stopped in epoch 1") as caught:
         train(net, tiny_net(), images, source(tiny_images()), recipe(mode="float"), run(tmp_path))
-    assert str(tmp_path / CHECKPOINT) in caught.value.hint
+    assert f"--checkpoint {tmp_path / CHECKPOINT}, with another -o" in caught.value.hint
     kept = load_file(tmp_path / CHECKPOINT)
     assert all(torch.isfinite(tensor).all() for tensor in kept.values())
+
+
+def test_the_weights_of_a_training_checkpoint_can_be_taken_out(tmp_path: Path) -> None:
+    trained(tmp_path, pact=True, epochs=1)
+    model, expected = tiny_net(), load_file(tmp_path / "weights.safetensors")
+    load_checkpoint(model, tmp_path / CHECKPOINT)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in model.state_dict().items())
+    with pytest.raises(CheckpointError, match=r"does not fit the model\. .*missing"):
+        load_checkpoint(torch.nn.Sequential(torch.nn.Linear(3, 3)), tmp_path / CHECKPOINT)
+
+
+@pytest.mark.parametrize("updates", [2, 3, 4])
+def test_curves_survive_an_interruption(tmp_path: Path, updates: int) -> None:
+    """Three updates are an epoch: stopped within the first one, at its end, and within the second."""
+    with pytest.raises(RunInterruptedError):
+        trained(tmp_path, options=run(tmp_path, stopped=StopAfter(updates - 1)))
+    trained(tmp_path, options=run(tmp_path, resume=True))
+    assert scalars(tmp_path) == {
+        "update_loss": [1, 2, 3, 4, 5, 6],
+        **{name: [3, 6] for name in ("lr", "train_loss", "loss", "top1")},
+    }
+
+
+def test_what_was_logged_before_a_checkpoint_is_on_disk(tmp_path: Path) -> None:
+    """Seen after the first epoch by one who reads the files, as they are after kill -9."""
+    seen: list[dict[str, list[int]]] = []
+    trained(tmp_path, options=run(tmp_path, on_epoch=lambda _: seen.append(scalars(tmp_path))))
+    assert seen[0]["update_loss"] == [1, 2, 3]
+    assert seen[0]["top1"] == [3]
 
 
 def test_diverging_weights_stop_the_run(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from asim_fx.sharding import Shard
 from asim_fx.spec import load_spec
 from asim_fx.training.exchange import connect
 from asim_fx.training.form import trainable_form
+from asim_fx.training.logs import LOGS
 from asim_fx.training.recipe import TrainingRecipe, change_recipe
 from asim_fx.training.run import CHECKPOINT, Run, TrainingOutcome, train
 from asim_fx.training.samples import hold_out, listed, training_transform
@@ -71,8 +72,11 @@ def train_model(
 ) -> TrainingOutcome:
     """Train the model that a user named."""
     recipe = read_recipe(options.recipe, options.settings)
+    resume = options.resume and (options.output / CHECKPOINT).exists()
     if shard.leads:
-        _check_folder(options)
+        _check_folder(options.output, resume=resume)
+        if options.resume and not resume:
+            say(f"note: {options.output} holds no checkpoint yet, so the run starts from the beginning")
     document = load_spec(spec, overrides)
     built = build(model, replace(model_options, bounded=not recipe.pact))
     if built.bounds and recipe.pact:
@@ -107,7 +111,7 @@ def train_model(
             data.workers,
             options.save_every,
             options.eval_every,
-            options.resume,
+            resume,
             progress,
             on_epoch,
             stopped,
@@ -178,17 +182,16 @@ def _share(text: str | None) -> float | None:
     return share
 
 
-def _check_folder(options: RunOptions) -> None:
-    """Refuse a folder with another run in it, or with something else."""
-    folder = options.output
-    if options.resume or not folder.exists():
+def _check_folder(folder: Path, *, resume: bool) -> None:
+    """Refuse a folder with another run in it, or with something else than a run that was ended before it began."""
+    if resume or not folder.exists():
         return
-    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / CHECKPOINT).exists()):
-        message = f"{folder} exists and holds no training run"
-        raise OutputError(message, hint="choose another folder, or remove it")
     if (folder / CHECKPOINT).exists():
         message = f"{folder} holds a training run"
         raise OutputError(message, hint="--resume goes on with it; or choose another folder, or remove it")
+    if not folder.is_dir() or any(held.name != LOGS for held in folder.iterdir()):
+        message = f"{folder} exists and holds no training run"
+        raise OutputError(message, hint="choose another folder, or remove it")
 
 
 def _randomise(built: BuiltModel, seed: int) -> None:
