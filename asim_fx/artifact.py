@@ -143,7 +143,9 @@ def load(directory: str | os.PathLike[str], model: nn.Module | ExportedProgram |
             _refuse_other_model(folder, original, error)
         raise
     if CALIBRATION in manifest["files"]:
-        restore(converted, calibrated.from_json((folder / CALIBRATION).read_bytes()))
+        record = (folder / CALIBRATION).read_bytes()
+        restore(converted, calibrated.from_json(record))
+        converted.calibration_images = calibrated.images_from_json(record)
     if fingerprint(converted.graph_modules) != expected:
         if model is not None:
             _refuse_other_model(folder, original)
@@ -167,7 +169,9 @@ def _write(converted: ConvertedModel, folder: Path) -> None:
     (folder / REPORT).write_text(render(converted.report, "json"), encoding="utf-8")
     (folder / PAGE).write_text(render(converted.report, "html"), encoding="utf-8")
     if converted.calibration:
-        (folder / CALIBRATION).write_text(calibrated.to_json(converted.calibration), encoding="utf-8")
+        (folder / CALIBRATION).write_text(
+            calibrated.to_json(converted.calibration, converted.calibration_images), encoding="utf-8"
+        )
     save_file(_separate_tensors(converted.body), folder / WEIGHTS)
     source = _saved_source(recipe.source, folder)
     manifest = {

@@ -21,7 +21,7 @@ from asim_fx.models import ModelSource
 from asim_fx.nn import CimModule, Fidelity
 from asim_fx.ops.engines.choice import EngineChoice
 from asim_fx.passes.lower_sites import RNG
-from asim_fx.report.calibrated import Calibrations
+from asim_fx.report.calibrated import CalibrationImages, Calibrations
 from asim_fx.report.rows import MappingReport
 from asim_fx.spec import HardwareSpec
 
@@ -60,6 +60,7 @@ class ConvertedModel(nn.Module):
         recipe: what the conversion was asked for.
         seed: of the noise and of the die.
         calibration: what calibration decided, by label of the site; empty before.
+        calibration_images: what it was decided on, where that was said.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class ConvertedModel(nn.Module):
         self.part_signatures = dict(parts or {})
         self.seed = 0
         self.calibration: Calibrations = {}
+        self.calibration_images: CalibrationImages | None = None
         self._argument_names = argument_names(body.forward)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:

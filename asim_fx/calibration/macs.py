@@ -51,6 +51,11 @@ class MacHistogram:
         """Reads that were counted."""
         return int(sum(float(counts.sum()) for counts in self.counts.values()))
 
+    @property
+    def constant(self) -> bool:
+        """Whether several reads were counted and all had the same MAC value, for each size."""
+        return self.total > 1 and all(int((counts > 0).sum()) <= 1 for counts in self.counts.values())
+
     def values(self, size: int) -> Tensor:
         """Return the MAC value of each entry, float64: the middle one of a run."""
         run = self._run(size)

@@ -47,6 +47,12 @@ class MagnitudeHistogram:
         """All values that were counted."""
         return int(self.counts.sum()) + self.zeros + self.negatives
 
+    @property
+    def constant(self) -> bool:
+        """Whether several values were counted that are all alike, to a bin."""
+        kinds = int((self.counts > 0).sum()) + (self.zeros > 0) + (self.negatives > 0)
+        return kinds == 1 and self.total > 1
+
     def add(self, value: Tensor) -> None:
         """Count every element of a tensor.
 

@@ -69,6 +69,7 @@ def calibrate(converted: ConvertedModel, batches: Iterable[Batch], observations:
         if windowed:
             _choose_windows(converted, windowed, given, known, found)
         converted.calibration = found
+        converted.calibration_images = None  # earlier ones; who knows these says what they are
         converted.report = with_calibration(converted.report, found)
 
 
@@ -168,6 +169,7 @@ def _choose_scale(site: CimModule, histogram: MagnitudeHistogram | None, operand
         scale=scale,
         clipped=histogram.clipped(scale),
         values=histogram.total,
+        constant=histogram.constant,
     )
 
 
@@ -205,6 +207,7 @@ def _choose_window(site: CimModule, histogram: MacHistogram) -> WindowChoice:
         csnr_db=compute_snr(histogram, read, window),
         full_range_csnr_db=compute_snr(histogram, read, (0.0, float(read.rows))),
         values=histogram.total,
+        constant=histogram.constant,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal
 
 from asim_fx.errors import UsageError
@@ -118,6 +119,15 @@ def config_of(
 
 
 def _check(arguments: AsimArguments, variant: str, signed: bool) -> None:
+    for name in ("wbit", "xbit", "nrow", "adc_prec", "act_enc", "hybrid_levels", "voting_levels", "num_samp"):
+        value = getattr(arguments, name)
+        if (value is not None or name != "adc_prec") and (isinstance(value, bool) or not isinstance(value, Integral)):
+            message = f"cfg: {name} is {value!r}, and must be a whole number"
+            raise UsageError(message)
+    for name in ("hybrid_levels", "voting_levels"):
+        if getattr(arguments, name) < 0:
+            message = f"cfg: {name} is {getattr(arguments, name)}, and must be at least 0"
+            raise UsageError(message)
     for name in ("wbit", "xbit", "nrow", "act_enc", "num_samp"):
         if getattr(arguments, name) < 1:
             message = f"cfg: {name} is {getattr(arguments, name)}, and must be at least 1"

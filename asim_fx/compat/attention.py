@@ -43,7 +43,7 @@ class ASiMMultiheadAttention(nn.Module):
         qk_k_enc: bits of K that one read applies; None: one (bit-serial).
         av_a_enc: bits of the scores that one read applies.
         proj_act_enc: bits of the projections' input that one read applies.
-        hybrid_levels: levels of most significant cycles that are digital.
+        hybrid_levels: levels of most significant cycles that are digital; more than there are: all, as in ASiM.
         mode: ``Train``, ``Inference`` or ``Simulation``.
         attn_trim_noise: standard deviation of the noise of both products in Train and Inference, in % of each result.
         proj_trim_noise: the same of the projections.

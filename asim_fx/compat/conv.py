@@ -42,7 +42,7 @@ class ASiMConv2d(nn.Conv2d):
         non_linear_sigma: standard deviation of the nonlinear noise, in % of full scale at an empty column.
         act_enc: bits of the input that one read applies; None: one (bit-serial).
         signed_act: whether the input is signed.
-        hybrid_levels: levels of most significant cycles that are digital.
+        hybrid_levels: levels of most significant cycles that are digital; more than there are: all, as in ASiM.
         mode: ``Train``, ``Inference`` or ``Simulation``.
         trim_noise: standard deviation of the noise in Train and Inference, in % of each result.
         device: without effect: the module computes where its input is.

@@ -34,7 +34,7 @@ class ASiMLinear(nn.Linear):
         act_enc: bits of the input that one read applies; None: one (bit-serial).
         signed_act: whether the input is signed.
         layer: ``fc`` or ``proj``; without effect: any input (..., in_features) is taken.
-        hybrid_levels: levels of most significant cycles that are digital.
+        hybrid_levels: levels of most significant cycles that are digital; more than there are: all, as in ASiM.
         mode: ``Train``, ``Inference`` or ``Simulation``.
         trim_noise: standard deviation of the noise in Train and Inference, in % of each result.
         device: without effect: the module computes where its input is.

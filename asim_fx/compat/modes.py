@@ -75,7 +75,11 @@ def fake_quantized(value: Tensor, bits: int, *, signed: bool, site: str, role: R
 
     Raises:
         NumericsError: NaN or infinity.
+        UsageError: bits that are no whole number.
     """
+    if isinstance(bits, bool) or not isinstance(bits, int):
+        message = f"{site}: the {role} has {bits!r} bits, which is no whole number"
+        raise UsageError(message)
     operand = Operand(bits, signed)
     with torch.autocast(value.device.type, enabled=False):
         rounded = dequantize(quantize(value, operand, site=site, role=role), operand)

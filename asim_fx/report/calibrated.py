@@ -25,6 +25,7 @@ class ScaleChoice:
         scale: real value of the largest code.
         clipped: share of the values met in calibration that lie beyond it, or below 0 where the operand is unsigned.
         values: how many values that were.
+        constant: whether they were all alike.
     """
 
     method: str
@@ -32,6 +33,7 @@ class ScaleChoice:
     scale: float
     clipped: float
     values: int
+    constant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class WindowChoice:
             signal.
         full_range_csnr_db: the same without a window.
         values: how many MAC values were met.
+        constant: whether they were all alike.
     """
 
     method: str
@@ -58,6 +61,24 @@ class WindowChoice:
     csnr_db: float | None
     full_range_csnr_db: float | None
     values: int
+    constant: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationImages:
+    """What a model was calibrated on.
+
+    Attributes:
+        source: what the images are, in words.
+        split: their part of the data.
+        asked: how many were asked for.
+        count: how many there were.
+    """
+
+    source: str
+    split: str
+    asked: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +121,40 @@ def _calibrated(row: ReportRow, site: SiteCalibration) -> ReportRow:
     )
 
 
-def to_json(found: Calibrations) -> str:
-    """Return the choices as JSON text; numbers keep every bit, and what is infinite is the word ``inf``."""
+def to_json(found: Calibrations, images: CalibrationImages | None = None) -> str:
+    """Return the choices, and what they were made on where it is known, as JSON text.
+
+    Numbers keep every bit, and what is infinite is the word ``inf``.
+    """
     sites = {name: asdict(site) for name, site in found.items()}
     for site in sites.values():
         if site["window"]:
             site["window"] |= {name: INFINITE for name in _RATIOS if site["window"][name] == math.inf}
-    return json.dumps({"sites": sites}, indent=2, allow_nan=False) + "\n"
+    record = {"sites": sites} if images is None else {"images": asdict(images), "sites": sites}
+    return json.dumps(record, indent=2, allow_nan=False) + "\n"
+
+
+def constant_sites(found: Calibrations) -> list[str]:
+    """Return the labels of sites that met one value alone, on which nothing can be chosen."""
+    return [
+        name
+        for name, site in found.items()
+        if any(choice is not None and choice.constant for choice in (site.input, site.weight, site.window))
+    ]
+
+
+def images_from_json(text: str | bytes) -> CalibrationImages | None:
+    """Return what ``to_json`` wrote about the images, if anything.
+
+    Raises:
+        ArtifactError: the text is no such record.
+    """
+    try:
+        images = json.loads(text).get("images")
+        return None if images is None else TypeAdapter(CalibrationImages).validate_python(images)
+    except (ValidationError, ValueError, TypeError, AttributeError) as error:
+        message = f"not a record of a calibration: {str(error).splitlines()[0]}"
+        raise ArtifactError(message, hint="it must be the calibration.json of an artifact, unchanged") from error
 
 
 def from_json(text: str | bytes) -> dict[str, SiteCalibration]:

@@ -49,7 +49,8 @@ def _one_in_words(field: JsonSchema, root: JsonSchema) -> str:
 def _limits(field: JsonSchema) -> str:
     low, high = field.get("minimum"), field.get("maximum")
     if "exclusiveMinimum" in field:
-        return f" above {field['exclusiveMinimum']:g}"
+        below = f" and at most {high:g}" if high is not None else ""
+        return f" above {field['exclusiveMinimum']:g}{below}"
     if low is not None and high is not None:
         return f" from {low} to {high}"
     return f", {low} or more" if low is not None else ""

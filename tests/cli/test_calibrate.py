@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+import asim_fx
 from tests.cli.command import run
 
 MODEL, SPEC = "asim:digits_resnet", "generic-255x8b"
@@ -54,19 +56,38 @@ def test_without_calibration_a_window_is_refused(capsys, tmp_path: Path) -> None
 def test_one_image_is_enough(capsys) -> None:
     one = run(capsys, "asim-convert", MODEL, SPEC, *STATIC, *WINDOW, "--calibrate", "digits", "--calib-samples", 1)
     assert one.code == 0, one.err
+    assert "calibrated on 1 image of" in " ".join(one.err.split())
+    assert "warning" not in one.err
+
+
+def test_few_and_constant_images_are_said_and_recorded(capsys, tmp_path: Path) -> None:
+    (tmp_path / "train/black").mkdir(parents=True)
+    Image.new("L", (8, 8)).save(tmp_path / "train/black/1.png")
+    out = tmp_path / "out"
+    done = run(capsys, "asim-convert", MODEL, SPEC, *STATIC, "--calibrate", tmp_path, "-o", out)
+    assert done.code == 0, done.err
+    said = " ".join(done.err.split())
+    assert "has 1 image to calibrate on, fewer than --calib-samples 256" in said
+    assert "met one value alone at" in said
+    images = json.loads((out / "calibration.json").read_text())["images"]
+    assert (images["split"], images["asked"], images["count"]) == ("train", 256, 1)
+    assert str(tmp_path) in images["source"]
+    loaded = asim_fx.load(out)
+    assert loaded.calibration_images is not None
+    assert loaded.calibration_images.count == 1
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ((*STATIC, "--calibrate", "nowhere"), "nowhere"),
-        ((*STATIC, "--calibrate", "digits", "--calib-split", "moon"), "moon"),
+        ((*STATIC, "--calibrate", "digits", "--calib-split", "moon"), "--calib-split test"),
         ((*STATIC, "--calibrate", "digits", "--calib-samples", 0), "calib-samples"),
         (("--calibrate", "digits"), "nothing to do"),
         ((*STATIC, "--dry-run", "--calibrate", "digits"), "--dry-run"),
         (("--set", "defaults.calibration.method=median"), "max, percentile, mse or kl"),
         (("--set", "defaults.calibration.percentile=0"), "percentile"),
-        (("--set", "defaults.calibration.percentile=100.5"), "percentile"),
+        (("--set", "defaults.calibration.percentile=100.5"), "above 0 and at most 100, not 100.5"),
         (("--set", "defaults.calibration=kl"), "calibration"),
         ((*STATIC, "--set", "defaults.calibration.method=kl", "--set", "defaults.input_bits=12"), "10 or less"),
         (("--set", "defaults.weight_scale=row"), "tensor or channel"),

@@ -211,6 +211,51 @@ def test_a_folder_with_a_run_in_it_is_kept(capsys: pytest.CaptureFixture[str], t
     assert "cannot read" in spoilt.err
 
 
+def test_one_command_starts_and_goes_on(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A run that was killed before it saved anything left its logs and a part of a file."""
+    (tmp_path / "tensorboard").mkdir()
+    (tmp_path / ".checkpoint.safetensors.x1.tmp").write_bytes(b"half")
+    first = run(capsys, "asim-train", *SHORT, "-o", tmp_path, "--resume")
+    assert first.code == 0, first.err
+    assert "starts from the beginning" in " ".join(first.err.split())
+    again = run(capsys, "asim-train", *SHORT, "-o", tmp_path, "--resume")
+    assert again.code == 0, again.err
+    assert "beginning" not in again.err
+
+
+def test_wrong_words_are_said_before_the_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    refused = run(capsys, "asim-train", *MODEL, "-o", tmp_path, "--val", "2", "--set", "defaults.input_bits=1")
+    assert "input_bits" in refused.err
+    refused = run(capsys, "asim-train", *MODEL, "-o", tmp_path, "--val", "2")
+    assert "between 0 and 1" in refused.err
+
+
+def test_a_folder_with_other_things_is_refused_to_resume_too(capsys, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    refused = run(capsys, "asim-train", *MODEL, "-o", tmp_path, "--resume")
+    assert refused.code == 2
+    assert "holds no training run" in refused.err
+
+
+def test_a_training_checkpoint_is_taken_for_weights(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    refused = run(capsys, "asim-train", *SHORT, "--mode", "float", "--opt", "sgd", "--lr", "1e25", "-o", out)
+    assert refused.code == 2
+    file = out / "checkpoint.safetensors"
+    assert f"--checkpoint {file}, with another -o" in " ".join(refused.err.split())
+    again = run(capsys, "asim-train", *SHORT, "--checkpoint", file, "-o", tmp_path / "again")
+    assert again.code == 0, again.err
+    converted = run(capsys, "asim-convert", *MODEL[:2], "--checkpoint", file, "--dry-run")
+    assert converted.code == 0, converted.err
+
+
+def test_help_shows_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = " ".join(run(capsys, "asim-train", "--help").out.replace("│", " ").split())
+    for value in ("qat", "adamw", "cosine", "cross-entropy", "0.001"):
+        assert f"Default: {value}." in shown
+
+
 def test_help_needs_no_torch() -> None:
     program = "import sys; import asim_fx.cli.train; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

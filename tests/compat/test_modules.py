@@ -229,3 +229,26 @@ def test_a_module_equals_the_operation() -> None:
     }
     expected = simulate_case(case, {"x": x, "w": layer.weight.detach(), "b": layer.bias.detach()})
     assert torch.equal(layer(x), expected)
+
+
+@pytest.mark.parametrize("mode", ["Train", "Inference", "Simulation"])
+@pytest.mark.parametrize("bits", ["8", 8.5, True])
+def test_bits_that_are_no_number_are_refused(mode: str, bits: Any) -> None:
+    with pytest.raises(UsageError, match="whole number"):
+        ASiMLinear(4, 2, xbit=bits, mode=mode)(torch.randn(1, 4))
+
+
+def test_hybrid_levels_below_zero_are_refused() -> None:
+    with pytest.raises(UsageError, match="hybrid_levels is -1"):
+        ASiMLinear(4, 2, hybrid_levels=-1, mode="Simulation")(torch.randn(1, 4))
+
+
+def test_more_hybrid_levels_than_there_are_make_all_digital() -> None:
+    torch.manual_seed(0)
+    layer, x = (
+        ASiMLinear(40, 3, hybrid_levels=99, adc_prec=2, rand_noise_sigma=5, mode="Simulation"),
+        torch.randn(2, 40),
+    )
+    result = layer(x)
+    layer.mode = "Inference"
+    torch.testing.assert_close(result, layer(x))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from asim_fx.cli.shared_options import nothing_to_calibrate
 from asim_fx.cli.work.loading import data_config_of
 from asim_fx.converted import ConvertedModel
 from asim_fx.data import DataSource, open_data
-from asim_fx.errors import UsageError
+from asim_fx.errors import DataError, UsageError
+from asim_fx.report.calibrated import CalibrationImages, constant_sites
+
+_log = logging.getLogger(__name__)
 
 _BATCH = 32
 
@@ -42,16 +46,23 @@ def open_images(options: CalibrationOptions, config: Mapping[str, Any]) -> DataS
     Raises:
         DataError: they cannot be had, or do not suit the model.
     """
-    return open_data(
-        options.source,
-        config=config,
-        data_dir=options.data_dir,
-        split=options.split,
-        batch_size=_BATCH,
-        workers=0,
-        num_samples=options.samples,
-        balanced=True,
-    )
+    try:
+        data = open_data(
+            options.source,
+            config=config,
+            data_dir=options.data_dir,
+            split=options.split,
+            batch_size=_BATCH,
+            workers=0,
+            num_samples=options.samples,
+            balanced=True,
+        )
+    except DataError as error:  # written for --data, which has options of its own
+        hint = error.hint.replace("--split", "--calib-split").replace("--data takes", "--calibrate takes")
+        raise DataError(str(error), hint=hint.replace("give --data ", "give --calibrate ")) from error
+    if data.samples is not None:
+        _note_shortage(data.samples, options)
+    return data
 
 
 def calibrate_on(converted: ConvertedModel, options: CalibrationOptions) -> None:
@@ -65,7 +76,31 @@ def calibrate_on(converted: ConvertedModel, options: CalibrationOptions) -> None
         raise nothing_to_calibrate()
     data = open_images(options, data_config_of(converted))
     device = next((tensor.device for tensor in converted.parameters()), torch.device("cpu"))
-    calibrate(converted, (images.to(device) for images, _ in data))
+    counted: list[int] = []
+
+    def batches() -> Iterator[torch.Tensor]:
+        for images, _ in data:
+            counted.append(len(images))
+            yield images.to(device)
+
+    calibrate(converted, batches())
+    count = sum(counted)
+    converted.calibration_images = CalibrationImages(data.description, options.split, options.samples, count)
+    _log.info(f"calibrated on {count} image{'s' * (count != 1)} of {data.description}")
+    if data.samples is None:
+        _note_shortage(count, options)
+    constant = constant_sites(converted.calibration)
+    if constant:
+        more = f" and {len(constant) - 3} more" if len(constant) > 3 else ""
+        _log.info(f"warning: calibration met one value alone at {', '.join(constant[:3])}{more}: take other images")
+
+
+def _note_shortage(count: int, options: CalibrationOptions) -> None:
+    if count < options.samples:
+        images = "1 image" if count == 1 else f"{count} images"
+        _log.info(
+            f"warning: {options.source} has {images} to calibrate on, fewer than --calib-samples {options.samples}"
+        )
 
 
 def refuse_uncalibrated(converted: ConvertedModel) -> None:

@@ -72,12 +72,13 @@ def train_model(
 ) -> TrainingOutcome:
     """Train the model that a user named."""
     recipe = read_recipe(options.recipe, options.settings)
+    document = load_spec(spec, overrides)
+    _share(data.val)
     resume = options.resume and (options.output / CHECKPOINT).exists()
     if shard.leads:
         _check_folder(options.output, resume=resume)
         if options.resume and not resume:
-            say(f"note: {options.output} holds no checkpoint yet, so the run starts from the beginning")
-    document = load_spec(spec, overrides)
+            say(f"note: {options.output} holds no checkpoint yet, so training starts from the beginning")
     built = build(model, replace(model_options, bounded=not recipe.pact))
     if built.bounds and recipe.pact:
         say(f"note: {len(built.bounds)} learned bounds start from those of {model_options.checkpoint}")
@@ -189,9 +190,14 @@ def _check_folder(folder: Path, *, resume: bool) -> None:
     if (folder / CHECKPOINT).exists():
         message = f"{folder} holds a training run"
         raise OutputError(message, hint="--resume goes on with it; or choose another folder, or remove it")
-    if not folder.is_dir() or any(held.name != LOGS for held in folder.iterdir()):
+    if not folder.is_dir() or any(not _left_over(held.name) for held in folder.iterdir()):
         message = f"{folder} exists and holds no training run"
         raise OutputError(message, hint="choose another folder, or remove it")
+
+
+def _left_over(name: str) -> bool:
+    """Whether a file may be that of a run which was killed before it saved anything."""
+    return name == LOGS or (name.startswith(f".{CHECKPOINT}") and name.endswith(".tmp"))
 
 
 def _randomise(built: BuiltModel, seed: int) -> None:
