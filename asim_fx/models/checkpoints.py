@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asim_fx.errors import CheckpointError
-from asim_fx.models.pact import BOUNDS
+from asim_fx.models.pact import ALPHA, BOUNDS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -102,7 +102,10 @@ def load_checkpoint(model: nn.Module, path: Path) -> None:
     ]
     if problems:
         msg = f"{path} does not fit the model. " + "; ".join(problems)
-        raise CheckpointError(msg, hint="check the model's name, --num-classes, --input-size and --model-kwargs")
+        hint = "check the model's name, --num-classes, --input-size and --model-kwargs"
+        if any(key.endswith(f".{ALPHA}") for key in unexpected):
+            hint += "; asim-import checkpoint reads the weights of ASiM's networks and their bounds (PACT)"
+        raise CheckpointError(msg, hint=hint)
     model.load_state_dict({key: value for key, value in state.items() if key in expected}, strict=False)
 
 
