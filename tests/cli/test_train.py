@@ -225,7 +225,7 @@ def test_one_command_starts_and_goes_on(capsys: pytest.CaptureFixture[str], tmp_
 
 def test_wrong_words_are_said_before_the_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    refused = run(capsys, "asim-train", *MODEL, "-o", tmp_path, "--val", "2", "--set", "defaults.input_bits=1")
+    refused = run(capsys, "asim-train", *MODEL, "-o", tmp_path, "--val", "2", "--set", "defaults.input_bits=none")
     assert "input_bits" in refused.err
     refused = run(capsys, "asim-train", *MODEL, "-o", tmp_path, "--val", "2")
     assert "between 0 and 1" in refused.err
