@@ -4,9 +4,11 @@
     OMP_NUM_THREADS=1 python -m benchmarks.plan_vs_uniform digits_vit plans.jsonl
     OMP_NUM_THREADS=1 python -m benchmarks.plan_vs_uniform mnist_net plans.jsonl mnist_net.safetensors mnist-images
     OMP_NUM_THREADS=1 python -m benchmarks.plan_vs_uniform resnet20_cifar plans.jsonl resnet20.safetensors CIFAR10/test
+    OMP_NUM_THREADS=1 python -m benchmarks.plan_vs_uniform resnet20_nat plans.jsonl r20_nat.safetensors CIFAR10/test
 
 mnist_net needs what `python -m benchmarks.mnist_net` writes, resnet20_cifar trained weights and a folder of CIFAR-10
-images with a sub-folder for each class, of which it takes the first in turn from each. Each prints and appends one line
+images with a sub-folder for each class, of which it takes the first in turn from each; resnet20_nat the same network
+trained with bounds and noise (docs/reproduction.md). Each prints and appends one line
 of JSON for each seed: the seed draws the noise that the plan is chosen with, and other noise that the result is
 reported with.
 """
@@ -31,13 +33,13 @@ from asim_fx.exploration.planner import make_plan
 from asim_fx.exploration.sensitivity import Images, accuracy_of
 from asim_fx.spec import load_spec
 
-NOISE = {"digits_resnet": 0.15, "digits_vit": 0.08, "mnist_net": 0.08, "resnet20_cifar": 0.08}
+NOISE = {"digits_resnet": 0.15, "digits_vit": 0.08, "mnist_net": 0.08, "resnet20_cifar": 0.08, "resnet20_nat": 0.04}
 """Random noise in % of full scale: enough that settings matter."""
 CHOICES = Choices(encodings=(1, 2, 3, 4), hybrids=(0, 1), votes=((0, 1), (3, 3), (6, 3)))
 DROP = 1.0
 """Points of top-1 below the ideal integer model."""
 SEEDS = (0, 1, 2)
-PROBE = {"digits_resnet": 128, "digits_vit": 32, "mnist_net": 32, "resnet20_cifar": 32}
+PROBE = {"digits_resnet": 128, "digits_vit": 32, "mnist_net": 32, "resnet20_cifar": 32, "resnet20_nat": 32}
 """Images to measure single sites with."""
 MOST_IMAGES, FEW_IMAGES, RANKED = 180, 200, 12
 
@@ -48,9 +50,11 @@ def question(name: str, files: list[str]) -> tuple[Question, str | None]:
     if name.startswith("digits"):
         return Question(f"asim:{name}", ModelOptions(), spec, DataOptions("digits", batch_size=90), (0,)), None
     options = ModelOptions(checkpoint=Path(files[0]))
-    if name == "resnet20_cifar":
+    if name.startswith("resnet20"):
+        if name == "resnet20_nat":
+            options = ModelOptions(checkpoint=Path(files[0]), model_kwargs=("pact=True",))
         data = DataOptions(files[1], batch_size=50, num_samples=FEW_IMAGES, balanced=True)
-        return Question(f"asim:{name}", options, spec, data, (0,)), None
+        return Question("asim:resnet20_cifar", options, spec, data, (0,)), None
     data = DataOptions(files[1], batch_size=100)
     model = "benchmarks.mnist_net:mnist_net"
     return Question(model, options, spec, data, (0,), path=module_path()), "choose"
