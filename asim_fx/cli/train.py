@@ -135,6 +135,14 @@ def train(
     freeze_bn: Annotated[
         bool | None, typer.Option("--freeze-bn", help="Batch norms stay as they are.", rich_help_panel=Setting)
     ] = None,
+    ema: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DECAY",
+            help="Evaluate and keep a moving average of the weights. Default: none.",
+            rich_help_panel=Setting,
+        ),
+    ] = None,
     amp: Annotated[PrecisionOption | None, typer.Option(help="Default: 32-true.", rich_help_panel=Setting)] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Default: 0.", rich_help_panel=Setting)] = None,
     aa: Annotated[
@@ -233,6 +241,7 @@ _SETTINGS = frozenset(
             "pact",
             "pact_decay",
             "freeze_bn",
+            "ema",
             "amp",
         ),
         *("seed", "aa", "augment", "hflip", "reprob", "crop_min", "mixup", "cutmix"),

@@ -19,7 +19,7 @@ from asim_fx.files import write_atomically
 from asim_fx.models.checkpoints import TRAINED, TRAINING
 
 FORMAT = 2
-_MODEL, _OPTIMIZER = TRAINED, "optimizer."
+_MODEL, _OPTIMIZER, _AVERAGE = TRAINED, "optimizer.", "average."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ def write_checkpoint(
     position: Position,
     identity: Mapping[str, Any],
     scaler: Mapping[str, Any] | None = None,
+    average: nn.Module | None = None,
 ) -> None:
     """Replace the checkpoint at a path, whole or not at all.
 
@@ -56,6 +57,7 @@ def write_checkpoint(
         position: how far the run is.
         identity: plain data that tells this run from others.
         scaler: state of the loss scaler of 16-bit precision.
+        average: moving average of ``net``.
 
     Raises:
         NumericsError: a weight is not a number; the checkpoint stays what it was.
@@ -66,6 +68,8 @@ def write_checkpoint(
     if spoilt:
         message = f"training made {spoilt[0].removeprefix(_MODEL)} NaN or infinite"
         raise NumericsError(message, hint="lower --lr, add --warmup-epochs or --clip-grad")
+    if average is not None:
+        tensors |= {f"{_AVERAGE}{name}": tensor for name, tensor in average.state_dict().items()}
     plain: dict[str, dict[str, Any]] = {}
     for number, state in optimizer.state_dict()["state"].items():
         for key, value in state.items():
@@ -88,9 +92,13 @@ def write_checkpoint(
 
 
 def read_checkpoint(
-    path: Path, net: nn.Module, optimizer: Optimizer, identity: Mapping[str, Any]
+    path: Path,
+    net: nn.Module,
+    optimizer: Optimizer,
+    identity: Mapping[str, Any],
+    average: nn.Module | None = None,
 ) -> tuple[Position, Mapping[str, Any] | None]:
-    """Put a model and its optimiser where a checkpoint left them; return the position, and the state of the scaler.
+    """Put a model, its optimiser and average where a checkpoint left them; return the position and the scaler's state.
 
     Raises:
         CheckpointError: there is none, it cannot be read, or it is of another run.
@@ -102,15 +110,20 @@ def read_checkpoint(
         words = "; ".join(_difference(key, saved.get(key), identity[key]) for key in differing)
         message = f"{path} is of another run: {words}"
         raise CheckpointError(message, hint=_what_to_do(saved, identity, differing))
-    state = {name.removeprefix(_MODEL): held for name, held in tensors.items() if name.startswith(_MODEL)}
     try:
-        net.load_state_dict(state, strict=True)
+        net.load_state_dict(_below(_MODEL, tensors), strict=True)
+        if average is not None:
+            average.load_state_dict(_below(_AVERAGE, tensors), strict=True)
         optimizer.load_state_dict({**optimizer.state_dict(), "state": _optimizer_state(tensors, record)})
     except (RuntimeError, ValueError, KeyError) as error:
         message = f"{path} does not fit the model: {str(error).splitlines()[0]}"
         raise CheckpointError(message) from error
     position = Position(record["epoch"], record["step"], record["loss_sum"], tuple(record["history"]))
     return position, record["scaler"]
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): held for name, held in tensors.items() if name.startswith(prefix)}
 
 
 def _finite(tensor: Tensor, name: str) -> bool:

@@ -48,6 +48,8 @@ class TrainingRecipe:
         pact: whether ReLUs get a learned bound.
         pact_decay: weight of the sum of squares of the bounds in the loss.
         freeze_bn: whether batch norms keep their statistics, scale and shift.
+        ema: decay of a moving average of the weights, which is then what is evaluated and kept; 0: none. The decay
+            of update n is at most 1 - n^(-2/3), so that the first weights are forgotten.
         precision: of float arithmetic outside simulated sites.
         seed: of order, augmentation, dropout and noise.
     """
@@ -79,6 +81,7 @@ class TrainingRecipe:
     pact: bool = False
     pact_decay: float = 1e-3
     freeze_bn: bool = False
+    ema: float = 0.0
     precision: Precision = "32-true"
     seed: int = 0
 
@@ -146,6 +149,9 @@ def _refuse(recipe: TrainingRecipe) -> None:
         if not 0 <= getattr(recipe, name) <= 1:
             message = f"{name} must lie in 0..1, not {getattr(recipe, name)}"
             raise UsageError(message)
+    if not 0 <= recipe.ema < 1:
+        message = f"ema must be at least 0 and below 1, not {recipe.ema}"
+        raise UsageError(message, hint="for example 0.999: the average then is over some thousand updates")
     if not 0 < recipe.lr < math.inf:
         message = f"lr must be above 0, not {recipe.lr}"
         raise UsageError(message)

@@ -12,6 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from timm.optim import create_optimizer_v2
 from timm.scheduler import create_scheduler_v2
+from timm.utils import ModelEmaV3
 from torch import nn
 from torch.optim import Optimizer
 
@@ -137,7 +138,7 @@ def train(
         "training data": images.identity,
         "validation data": validation.identity,
     }
-    keeper = _Keeper(run, net, optimizer, identity, recipe.epochs)
+    keeper = _Keeper(run, trainee, optimizer, identity)
     position = keeper.start()
     _check_same(run.shard, identity)
     with open_log(run.folder, position.epoch * len(batches) + position.step, shown=run.shard.leads) as log:
@@ -156,7 +157,7 @@ def train(
             last = epoch + 1 == recipe.epochs
             if last or (epoch + 1) % run.eval_every == 0:
                 try:
-                    answers = _evaluated(net, validation, recipe, run)
+                    answers = _evaluated(trainee.kept, validation, recipe, run)
                 except NumericsError as error:
                     message = f"training went wrong in epoch {epoch + 1}, as its evaluation shows: {error}"
                     hint = f"lower --lr, or add --warmup-epochs; {_from_before(run)}"
@@ -168,9 +169,9 @@ def train(
             log.flush()  # what the checkpoint says was done is there after a kill
             keeper.keep(position)
             if run.shard.leads:
-                _write_progress(run.folder, net, model, position)
+                _write_progress(run.folder, trainee.kept, model, position)
             run.on_epoch(record)
-    return _finish(net, model, validation, recipe, run, position)
+    return _finish(trainee.kept, model, validation, recipe, run, position)
 
 
 def _prepare(net: ConvertedModel, images: ImageList, first: list[int], recipe: TrainingRecipe, run: Run) -> None:
@@ -205,7 +206,8 @@ def _trainee(net: ConvertedModel, recipe: TrainingRecipe, run: Run) -> tuple[Opt
         message = f"--opt {recipe.opt}: {first_line(error)}"
         raise UsageError(message, hint="for example sgd, adamw, lamb or lion") from error
     wrapped: Any = run.fabric.setup_optimizers(optimizer)
-    return optimizer, Trainee(net, wrapped, criterion_for(recipe), recipe, run.fabric, scores.shape[1])
+    average = ModelEmaV3(net, decay=recipe.ema, use_warmup=True) if recipe.ema else None
+    return optimizer, Trainee(net, wrapped, criterion_for(recipe), recipe, run.fabric, scores.shape[1], average)
 
 
 def _scheduler(optimizer: Optimizer, recipe: TrainingRecipe, updates: int) -> Any:
@@ -272,12 +274,11 @@ def _from_before(run: Run) -> str:
 class _Keeper:
     """Writes and reads the checkpoint of one run."""
 
-    def __init__(
-        self, run: Run, net: ConvertedModel, optimizer: Optimizer, identity: Mapping[str, Any], epochs: int
-    ) -> None:
+    def __init__(self, run: Run, trainee: Trainee, optimizer: Optimizer, identity: Mapping[str, Any]) -> None:
         self.run = run
-        self.epochs = epochs
-        self.net = net
+        self.epochs = trainee.recipe.epochs
+        self.net = trainee.net.body
+        self.average = None if trainee.average is None else trainee.average.module.body
         self.optimizer = optimizer
         self.identity = identity
 
@@ -294,7 +295,7 @@ class _Keeper:
         if not self.run.resume:
             self.keep(Position())
             return Position()
-        position, scaler = read_checkpoint(self._path, self.net.body, self.optimizer, self.identity)
+        position, scaler = read_checkpoint(self._path, self.net, self.optimizer, self.identity, self.average)
         if position.epoch > self.epochs or (position.epoch == self.epochs and position.step):
             message = f"{self._path} is of epoch {position.epoch + bool(position.step)}, beyond --epochs {self.epochs}"
             raise CheckpointError(message, hint="give more epochs, or another -o")
@@ -306,7 +307,7 @@ class _Keeper:
         """Write the checkpoint, in the leading process."""
         if self.run.shard.leads:
             state = None if self._scaler is None else self._scaler.state_dict()
-            write_checkpoint(self._path, self.net.body, self.optimizer, position, self.identity, state)
+            write_checkpoint(self._path, self.net, self.optimizer, position, self.identity, state, self.average)
 
 
 def _check_same(shard: Shard, identity: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.fx import Node
 from torch.optim import Optimizer
@@ -34,6 +35,7 @@ class Trainee:
         recipe: the settings.
         fabric: device, precision and the other processes.
         classes: outputs of the model.
+        average: moving average of the net; None where none is wanted.
     """
 
     net: ConvertedModel
@@ -42,6 +44,12 @@ class Trainee:
     recipe: TrainingRecipe
     fabric: Fabric
     classes: int
+    average: ModelEmaV3 | None = None
+
+    @property
+    def kept(self) -> ConvertedModel:
+        """The model that is evaluated and kept: the average where there is one."""
+        return self.net if self.average is None else self.average.module
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,8 @@ def update(trainee: Trainee, parts: Sequence[Part], batch: int, step: int) -> fl
     with torch.no_grad():
         for bound in bounds_of(net):
             bound.clamp_(min=LEAST_ALPHA)
+    if trainee.average is not None:
+        trainee.average.update(net, step=step + 1)
     return result
 
 

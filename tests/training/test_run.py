@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 from dataclasses import replace
@@ -93,6 +94,33 @@ def test_an_interruption_changes_nothing(tmp_path: Path, mode: str, parts: int) 
     for one, other in zip(whole.history, rest.history, strict=True):
         assert {**one, "seconds": 0} == {**other, "seconds": 0}
     assert (tmp_path / "whole/weights.safetensors").read_bytes() == (tmp_path / "cut/weights.safetensors").read_bytes()
+
+
+def test_the_average_of_the_weights_is_what_is_kept(tmp_path: Path) -> None:
+    """By timm's formula, over the weights after every update; an interruption changes no bit of it."""
+    whole = trained(tmp_path / "whole", ema=0.8)
+    with pytest.raises(RunInterruptedError):
+        trained(tmp_path / "cut", ema=0.8, options=run(tmp_path / "cut", stopped=StopAfter(4)))
+    trained(tmp_path / "cut", ema=0.8, options=run(tmp_path / "cut", resume=True))
+    kept = [load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "cut")]
+    assert all(torch.equal(kept[0][key], kept[1][key]) for key in kept[0])
+
+    expected: dict[str, torch.Tensor] = {}
+    for done in range(1, 7):  # the weights after each update, from runs that are stopped there
+        folder = tmp_path / str(done)
+        with contextlib.suppress(RunInterruptedError):
+            trained(folder, options=run(folder, stopped=StopAfter(done - 1)))
+        current = load_file(folder / CHECKPOINT)
+        weight = min(0.8, 1 - done ** (-2 / 3)) if done > 1 else 0.0
+        for key in ("conv.weight", "bn1.running_mean"):
+            held = current[f"model.{key}"]
+            expected[key] = held if done == 1 else weight * expected[key] + (1 - weight) * held
+    for key, value in expected.items():
+        torch.testing.assert_close(kept[0][key], value)
+        assert not torch.allclose(value, current[f"model.{key}"])
+    converted = asim_fx.load(tmp_path / "whole", model=tiny_net())
+    assert torch.equal(converted.body.state_dict()["conv.weight"], kept[0]["conv.weight"])
+    assert whole.answers.top1 == whole.history[-1]["top1"]
 
 
 def test_an_interruption_between_the_updates_and_the_evaluation_of_an_epoch(tmp_path: Path) -> None:
