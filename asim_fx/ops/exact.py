@@ -56,7 +56,17 @@ def has_byte_products(device: torch.device) -> bool:
 
 def byte_matmul(left: Tensor, right: Tensor) -> Tensor:
     """Return ``left @ right`` of int8 (g, m, k) and (g, k, n) as int32, exact for k below 2**17."""
-    return torch.stack([torch._int_mm(*pair) for pair in zip(left, right, strict=True)])
+    pairs = zip(left, right, strict=True)
+    return torch.stack([torch._int_mm(_with_own_stride(one), _with_own_stride(other)) for one, other in pairs])
+
+
+def _with_own_stride(matrix: Tensor) -> Tensor:
+    """Return a matrix whose row stride is no less than its row, even where it has a single row.
+
+    Torch lets the stride of a dimension of size one be anything, as a transpose leaves it, and hands it to the library
+    as it is; torch 2.14 on CPUs then returns sums of other memory.
+    """
+    return matrix.reshape(-1).view(1, -1) if matrix.shape[0] == 1 else matrix
 
 
 def can_convolve(device: torch.device, largest_sum: int) -> bool:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asim_fx.ops.exact import can_convolve, convolve, integer_matmul
+from asim_fx.ops.exact import byte_matmul, can_convolve, convolve, has_byte_products, integer_matmul
 
 
 @pytest.mark.parametrize("bits", [1, 4, 8, 12, 16, 26])
@@ -34,6 +36,24 @@ def test_reduced_precision_of_the_user_costs_no_bits(precision: str) -> None:
         torch.set_float32_matmul_precision(before)
     assert result.dtype == torch.float64
     assert torch.equal(result, expected)
+
+
+def laid_out(rows: int, columns: int, layout: str) -> torch.Tensor:
+    """Return random int8 (1, rows, columns) that lies in memory as it is, transposed, or as a part of more."""
+    generator = torch.Generator().manual_seed(rows + 10 * columns)
+    shape = {"own": (1, rows, columns), "transposed": (1, columns, rows), "part": (1, rows, columns + 3)}[layout]
+    drawn = torch.randint(-128, 128, shape, generator=generator).to(torch.int8)
+    return drawn.mT if layout == "transposed" else drawn[..., :columns]
+
+
+@pytest.mark.skipif(not has_byte_products(torch.device("cpu")), reason="no products of bytes on this processor")
+@pytest.mark.parametrize("left", ["own", "transposed", "part"])
+@pytest.mark.parametrize("right", ["own", "transposed", "part"])
+def test_products_of_bytes_in_every_layout(left: str, right: str) -> None:
+    """A dimension of size one may have any stride, which torch's own product of bytes takes at its word."""
+    for rows, length, columns in itertools.product((1, 2, 17), (1, 2, 65), (1, 2, 9)):
+        one, other = laid_out(rows, length, left), laid_out(length, columns, right)
+        assert torch.equal(byte_matmul(one, other).long(), one.long() @ other.long()), (rows, length, columns)
 
 
 @settings(max_examples=40, deadline=None)
