@@ -11,7 +11,19 @@ from torch.fx import Graph, GraphModule, Node
 from torch.fx.node import map_arg
 
 from asim_fx.graph.constants import constant_nodes
-from asim_fx.graph.edit import aten, fetch, free_name, get_tensor, owner_of, packet_of, storage_of, store, written_args
+from asim_fx.graph.edit import (
+    aten,
+    fetch,
+    free_name,
+    get_tensor,
+    has_path,
+    is_saved,
+    owner_of,
+    packet_of,
+    storage_of,
+    store,
+    written_args,
+)
 from asim_fx.graph.macs import node_macs
 from asim_fx.graph.recurrence import RECURRENCE
 from asim_fx.graph.symbolic import numel_hint, tensor_of
@@ -70,7 +82,16 @@ def fold_constants(graph_module: GraphModule, context: PassContext) -> bool:
     for node in reversed([node for node in constants if node.op == "get_attr"]):
         if not node.users:
             graph.erase_node(node)
+            _forget(graph_module, str(node.target))
     return bool(results)
+
+
+def _forget(graph_module: GraphModule, path: str) -> None:
+    """Remove a captured constant that nothing reads any more; what is in the state dict stays."""
+    read = any(node.target == path for node in graph_module.graph.find_nodes(op="get_attr"))
+    if not read and has_path(graph_module, path) and not is_saved(graph_module, path):
+        owner, _, name = path.rpartition(".")
+        delattr(graph_module.get_submodule(owner), name)
 
 
 def _trained(graph_module: GraphModule) -> set[Node]:
@@ -182,17 +203,11 @@ def _replace(
         store(graph_module, path, nn.Parameter(value, requires_grad=trained))
     else:
         # What comes from saved tensors is saved too: another model of the same form may hold other values.
-        kept = any(_is_saved(graph_module, str(root.target)) for root in roots[node])
+        kept = any(is_saved(graph_module, str(root.target)) for root in roots[node])
         store(graph_module, path, value, persistent=kept)
     with graph.inserting_before(node):
         held = get_tensor(graph, graph_module, path, like=node)
     node.replace_all_uses_with(held, delete_user_cb=lambda user: user not in constants)
-
-
-def _is_saved(graph_module: GraphModule, path: str) -> bool:
-    """Return whether the tensor at a path is part of the state dict."""
-    owner, _, name = path.rpartition(".")
-    return name not in graph_module.get_submodule(owner)._non_persistent_buffers_set
 
 
 def _path_for(graph_module: GraphModule, node: Node, roots: list[Node], constants: Mapping[Node, None]) -> str:
