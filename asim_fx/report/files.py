@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from asim_fx.errors import UsageError
 from asim_fx.mapping.schedule import Slot, slots_by_row
+from asim_fx.report.clipping import clipping_lines
 from asim_fx.report.cost import PARTS, cost_lines
 from asim_fx.report.html import to_html
 from asim_fx.report.rows import MappingReport, ReportRow
@@ -113,6 +114,15 @@ def to_markdown(report: MappingReport) -> str:
         "## Sites",
         markdown_table(_SITE_HEADER, (_site_cells(row) for row in report.rows), numeric=6),
     ]
+    if clipped := clipping_lines(report):
+        shares = [
+            (line.title, line.worst if line.largest else "-", str(line.sites), share(line.median), share(line.largest))
+            for line in clipped
+        ]
+        parts += [
+            "## Clipped in calibration",
+            markdown_table(("", "most at", "sites", "median site", "most"), shares, numeric=3),
+        ]
     if costs := cost_lines(report):
         figures = [(line.title, line.models, line.share or "-", line.figure) for line in costs]
         parts += [

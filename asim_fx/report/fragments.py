@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from asim_fx.report.clipping import clipping_lines
 from asim_fx.report.cost import banded, cost_lines
 from asim_fx.report.drawing import draw
 from asim_fx.report.elements import Element, breakable, element
@@ -224,6 +225,23 @@ def unmapped_section(report: MappingReport) -> list[Element]:
 _UNMAPPED_COLUMNS = (
     ("Site", "name"), ("Kind", "short w1"), ("Reason", "reason"), ("MACs", "num w1"), ("Share", "num"),
 )  # fmt: skip
+
+
+def clipping_section(report: MappingReport) -> list[Element]:
+    """Return how much static scales and converter windows clip; nothing where nothing was calibrated."""
+    lines = clipping_lines(report)
+    if not lines:
+        return []
+    columns = (("Values", "name"), ("Sites", "num"), ("Median site", "num"), ("Most", "num"), ("At", "name"))
+    head = element("tr", *(element("th", title, scope="col", class_=classes) for title, classes in columns))
+    body = element("tbody")
+    for line in lines:
+        texts = (line.title, str(line.sites), share(line.median), share(line.largest), line.worst)
+        cells = zip(texts, columns, strict=True)
+        body.append(element("tr", *(element("td", cell, class_=classes) for cell, (_, classes) in cells)))
+    title = element("h2", "Clipped in calibration", id="clipping-heading")
+    table = element("div", element("table", element("thead", head), body), class_="scroll")
+    return [element("section", title, table, class_="clipping", aria_labelledby="clipping-heading")]
 
 
 def cost_section(report: MappingReport) -> list[Element]:

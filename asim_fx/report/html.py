@@ -35,6 +35,7 @@ def to_html(report: MappingReport, fidelity: FidelityReport | None = None) -> st
     plans = plan_numbers(report)
     sections = [
         *bit_plans_section(report, plans),
+        *fragments.clipping_section(report),
         *fragments.cost_section(report),
         *(fidelity_section(fidelity, fragments.anchors(report)) if fidelity is not None else ()),
         *schedule_section(report, fragments.anchors(report)),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from asim_fx.report.clipping import ClippingLine, clipping_lines
 from asim_fx.report.cost import CostLine, cost_lines
 from asim_fx.report.fitting import Column, fitted_table
 from asim_fx.report.rows import MappingReport, ReportRow
@@ -49,6 +50,8 @@ def renderable(report: MappingReport, width: int) -> RenderableType:
         width: characters of a line: 100 show what matters, about 190 everything.
     """
     parts: list[RenderableType] = [_headline(report), sites_table(report, width), _bit_plans(report)]
+    if clipped := clipping_lines(report):
+        parts.append(clipping_table(clipped, width))
     if lines := cost_lines(report):
         parts.append(cost_table(lines, width))
     if scheduled := schedule_lines(report):
@@ -142,6 +145,18 @@ def _bit_plans(report: MappingReport) -> Text:
     lines = [f"  {plan}  at {sites} site{'s' if sites > 1 else ''}" for plan, sites in used.most_common()]
     heading = "Bit plans (stored x streamed planes)\n"
     return Text.assemble((heading, "bold"), "\n".join(lines), "\n") if lines else Text("No site is analog.\n")
+
+
+def clipping_table(lines: Sequence[ClippingLine], width: int) -> RenderableType:
+    """Return how much static scales and converter windows clip, on the images that they were chosen on."""
+    columns = [
+        Column("", [line.title for line in lines]),
+        Column("sites", [str(line.sites) for line in lines], right=True),
+        Column("median site", [share(line.median) for line in lines], right=True),
+        Column("most", [share(line.largest) for line in lines], right=True),
+        Column("at", [printable(line.worst) if line.largest else "-" for line in lines], least=width // 4),
+    ]
+    return fitted_table(columns, width, title="Clipped in calibration", elsewhere=_ELSEWHERE)
 
 
 def cost_table(lines: Sequence[CostLine], width: int) -> RenderableType:
