@@ -83,9 +83,9 @@ NETS = {
         float_lr=2e-3,
         noise_percent=0.1,
         noisy={
-            "qat noisy": {"mode": "qat", "lr": 1e-3},
-            "nat noisy": {"mode": "nat", "lr": 1e-3, "trim_factor": 2.0},
-            "nat additive noisy": {"mode": "nat", "lr": 1e-3, "trim_additive": True},
+            "qat noisy": {"mode": "qat", "lr": 2e-3},
+            "nat noisy": {"mode": "nat", "lr": 5e-4},
+            "nat additive noisy": {"mode": "nat", "lr": 2e-3, "trim_additive": True},
         },
     ),
 }
