@@ -84,7 +84,7 @@ NETS = {
         noise_percent=0.1,
         noisy={
             "qat noisy": {"mode": "qat", "lr": 2e-3},
-            "nat noisy": {"mode": "nat", "lr": 5e-4},
+            "nat noisy": {"mode": "nat", "lr": 2e-3},
             "nat additive noisy": {"mode": "nat", "lr": 2e-3, "trim_additive": True},
         },
     ),
