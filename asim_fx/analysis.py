@@ -77,7 +77,7 @@ class AnalysedModel:
 
     def copied(self) -> AnalysedModel:
         """Return a copy with graphs of its own, which share the weights: planning changes graphs, never weights."""
-        log = PassLog(list(self.log.folded), list(self.log.uncaptured), list(self.log.notes))
+        log = self.log.copied()
         parts = tuple(_copied(part, log) for part in self.parts)
         return replace(self, parts=parts, log=log)
 

@@ -37,11 +37,23 @@ class UncapturedOp:
 
 @dataclass(slots=True)
 class PassLog:
-    """What passes want the report to say."""
+    """What passes want the report to say.
+
+    Attributes:
+        folded: products that were computed while compiling.
+        normed: qualified names of what a batch norm was folded into.
+        uncaptured: products that no graph shows.
+        notes: (module, text) pairs.
+    """
 
     folded: list[FoldedOp] = field(default_factory=list)
+    normed: list[str] = field(default_factory=list)
     uncaptured: list[UncapturedOp] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
+
+    def copied(self) -> PassLog:
+        """Return a copy that grows on its own."""
+        return PassLog(list(self.folded), list(self.normed), list(self.uncaptured), list(self.notes))
 
     def note(self, where: str, what: str) -> None:
         """Record something the user should know about a module or the whole model."""

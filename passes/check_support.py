@@ -25,7 +25,7 @@ def check_support(graph_module: GraphModule, context: PassContext) -> bool:
     """
     issues: list[SpecIssue] = []
     unmapped: list[str] = []
-    dynamic = 0
+    dynamic, folded, normed = 0, 0, set(context.log.normed)
     for node, plan in iter_plans(graph_module.graph):
         if plan.target is Target.FLOAT:
             continue
@@ -35,6 +35,7 @@ def check_support(graph_module: GraphModule, context: PassContext) -> bool:
             continue
         issues += _issues(plan)
         dynamic += plan.settings.scale == "dynamic" and not plan.site.input_clip
+        folded += plan.settings.weight_scale == "tensor" and plan.site.name in normed
         annotate(node, plan=replace(plan, notes=plan.notes + _notes(plan)))
     if issues:
         raise SpecError(list(dict.fromkeys(issues)))
@@ -48,6 +49,12 @@ def check_support(graph_module: GraphModule, context: PassContext) -> bool:
             context.prefix,
             f"batch-dependent: {dynamic} site{'s' * (dynamic > 1)} with `scale: dynamic`, the largest value of a whole "
             "batch, so results depend on which images share one; `sample` and `static` scales do not",
+        )
+    if folded:
+        context.log.note(
+            context.prefix,
+            f"batch norm is folded into the weights of {folded} site{'s' * (folded > 1)}, whose channels share one "
+            "scale all the same: `weight_scale: channel` or --no-fold-batch-norm loses less accuracy",
         )
     return False
 

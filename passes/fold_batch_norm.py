@@ -51,6 +51,8 @@ def fold_batch_norm(graph_module: GraphModule, context: PassContext) -> bool:
             reason = source if isinstance(source, str) else _fold(graph_module, source, node, readers)
             if reason:
                 context.log.note(owner_of(node)[0], f"batch norm stays: {reason}")
+            elif isinstance(source, Node):
+                context.log.normed.append(".".join(part for part in (context.prefix, owner_of(source)[0]) if part))
             changed |= not reason
     if changed:
         graph_module.graph.eliminate_dead_code()

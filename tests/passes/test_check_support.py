@@ -94,3 +94,20 @@ def test_one_note_says_how_many_scales_hang_on_the_batch() -> None:
     [note] = notes("dynamic")
     assert note.startswith("batch-dependent: 3 sites with `scale: dynamic`")  # qkv, qk and av; `out` is in float
     assert notes("sample") == []
+
+
+def test_norms_folded_into_weights_with_one_scale_are_said() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3))
+
+    def notes(text: str, **changes: bool) -> list[str]:
+        graph_module = captured(model.eval(), torch.rand(2, 3, 6, 6))
+        context = PassContext(spec=spec_of(f"defaults: {{scale: sample, {text}}}\n"), **changes)
+        Pipeline((*ANALYSIS_PIPELINE, resolve_rules)).run(graph_module, context)
+        check_support(graph_module, context)
+        return [text for _, text in context.log.notes]
+
+    [note] = notes("weight_scale: tensor")
+    assert note.startswith("batch norm is folded into the weights of 1 site,")
+    assert notes("weight_scale: channel") == []
+    assert notes("weight_scale: tensor", fold_batch_norm=False) == []
+    assert notes("target: float") == []
