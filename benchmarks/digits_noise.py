@@ -1,4 +1,4 @@
-"""Accuracy of the digits models against noise, with and without HCiM and voting: `python -m benchmarks.digits_noise`.
+"""Accuracy of the digits models against noise, with and without what helps: `python -m benchmarks.digits_noise`.
 
 Prints the README's table in Markdown. Takes about an hour on one core; --results keeps every finished batch, so that a
 run that was stopped goes on where it was.
@@ -50,6 +50,7 @@ CHIPS = (Chip(8, 0.0), Chip(8, 0.1), Chip(8, 0.2), Chip(8, 0.4), Chip(6, 0.05))
 
 METHODS: Mapping[str, tuple[str, ...]] = {
     "plain": (),
+    "a scale a channel": ("defaults.weight_scale=channel",),
     "HCiM, 3 levels": ("defaults.hybrid.levels=3",),
     "vote, 3 levels x 5, mode": ("defaults.vote.levels=3", "defaults.vote.samples=5", "defaults.vote.how=mode"),
     "vote, 3 levels x 5, median": ("defaults.vote.levels=3", "defaults.vote.samples=5", "defaults.vote.how=median"),

@@ -16,9 +16,15 @@ def test_every_cell_of_the_table_is_the_hardware_that_it_names() -> None:
     for method, overrides in METHODS.items():
         converted = convert(built, Chip(6, 0.05), overrides)
         row = next(row for row in converted.report.rows if row.target == "analog")
-        plans[method] = (row.cells_digital, row.cells_voted, row.vote)
+        plans[method] = (row.cells_digital, row.cells_voted, row.vote, row.settings["weight_scale"])
         assert row.adc_bits == 6
-    assert list(plans.values()) == [(0, 0, ""), (6, 0, ""), (0, 6, "mode"), (0, 6, "median")]
+    assert list(plans.values()) == [
+        (0, 0, "", "tensor"),
+        (0, 0, "", "channel"),
+        (6, 0, "", "tensor"),
+        (0, 6, "mode", "tensor"),
+        (0, 6, "median", "tensor"),
+    ]
     assert [(chip.adc_bits, chip.noise_percent) for chip in CHIPS] == [(8, 0), (8, 0.1), (8, 0.2), (8, 0.4), (6, 0.05)]
 
 
@@ -30,9 +36,9 @@ def test_the_table_of_a_few_images(monkeypatch: pytest.MonkeyPatch, capsys) -> N
     digits_noise.main()
     out = capsys.readouterr().out
     rows = [line for line in out.splitlines() if line.startswith("| 8 bits")]
-    assert [row.count("|") for row in rows] == [6, 6]
+    assert [row.count("|") for row in rows] == [7, 7]
     assert "±" not in rows[0]
-    assert rows[1].count("±") == 4
+    assert rows[1].count("±") == 5
 
 
 def test_a_cell_shows_an_interval_only_over_seeds() -> None:
