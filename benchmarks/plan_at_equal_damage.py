@@ -2,11 +2,11 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.plan_at_equal_damage digits_vit equal.jsonl
 
-Names and files are those of `benchmarks.plan_vs_uniform`. On few images a plan and a uniform setting may hold a floor of
-accuracy with different margins. Here each uniform setting is its own goal: the plan is the cheapest one that asim-plan's
-search finds whose class probabilities move no further on the images to choose on, over three draws of the noise. Both
-choose among the same options. Both are then measured on other images with other draws. One line of JSON for each pair and
-seed.
+Names and files are those of `benchmarks.plan_vs_uniform`. On few images a plan and a uniform setting may hold a floor
+of accuracy with different margins. Here each uniform setting is its own goal: the plan is the cheapest one that the
+search of asim-plan finds whose class probabilities move no further, on the images to choose on, over three draws of the
+noise. Both choose among the same options. Both are then measured on other images with other draws. One line of JSON for
+each pair and seed.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def interrupt_flag() -> Iterator[Callable[[], bool]]:
             os._exit(ExitCode.INTERRUPTED)
         asked.set()
         if speaks:
-            _tell("interrupting: the run stops at its next update", "interrupt again to stop at once")
+            _tell("interrupted: the run stops before its next update", "interrupt again to stop at once")
 
     with _handled_by(note), _handled_by(note, signal.SIGTERM):
         yield asked.is_set

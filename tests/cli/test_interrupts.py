@@ -115,7 +115,7 @@ def test_the_first_interrupt_of_a_training_is_answered() -> None:
     once = flagged()
     assert once.returncode == 0
     assert once.stdout == "7 130 False\nTrue\n"  # forks survive Ctrl-C, end at SIGTERM, and say nothing
-    assert once.stderr == ("interrupting: the run stops at its next update\nhint: interrupt again to stop at once\n")
+    assert once.stderr == ("interrupted: the run stops before its next update\nhint: interrupt again to stop at once\n")
 
 
 def test_the_second_interrupt_promises_no_checkpoint() -> None:
