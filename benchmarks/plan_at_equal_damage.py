@@ -3,27 +3,26 @@
     OMP_NUM_THREADS=1 python -m benchmarks.plan_at_equal_damage digits_vit equal.jsonl
 
 Names and files are those of `benchmarks.plan_vs_uniform`. On few images a plan and a uniform setting may hold a floor
-of accuracy with different margins. Here each uniform setting is its own goal: the plan is the cheapest one that the
-search of asim-plan finds whose class probabilities move no further, on the images to choose on, over three draws of the
-noise. Both choose among the same options. Both are then measured on other images with other draws. One line of JSON for
-each pair and seed.
+of accuracy with different margins. Here each uniform setting is its own goal: the plan is the cheapest one found on the
+frontier whose class probabilities move no further, on the images to choose on, over three draws of the noise. Both
+choose among the same options. Both are then measured on other images with other draws. One line of JSON for each pair
+and seed.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from asim_fx.cli.work.exploring import open_workbench
-from asim_fx.exploration.choose import for_floor
 from asim_fx.exploration.findings import Findings, Workbench, measure_sites
-from asim_fx.exploration.isotonic import Floor, Outcome, mean_outcome
-from asim_fx.exploration.knapsack import cost_of
+from asim_fx.exploration.isotonic import Outcome, mean_outcome
+from asim_fx.exploration.knapsack import Choice, cost_of, frontier
 from asim_fx.exploration.options import Option
 from asim_fx.exploration.scores import ideal_scores, outcomes_of
 from asim_fx.exploration.trials import Trials, more_draws
@@ -40,6 +39,15 @@ UNIFORM = (
 SEEDS = (0, 1, 2)
 
 
+def no_worse(trials: Trials, choices: Sequence[Choice], most: float) -> Choice | None:
+    """Return the first choice of a frontier within a divergence: by bisection with one draw, then up until all hold."""
+    low, high = 0, len(choices) - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if trials.first(choices[middle]).divergence <= most else (middle + 1, high)
+    return next((choice for choice in choices[low:] if trials.confirm(choice).divergence <= most), None)
+
+
 def reported(bench: Workbench, chosen: Mapping[str, Option], reference: torch.Tensor) -> Outcome:
     """Return what a setting gives on the images that nothing was chosen on, with draws that nothing was chosen with."""
     draws = more_draws(bench.seeds, 1_000_000, 2_000_000, 3_000_000)
@@ -54,17 +62,15 @@ def compare(name: str, bench: Workbench, findings: Findings, results: Path) -> N
     menus = findings.menus("conversions")
     for option in UNIFORM:
         same = (findings.options.index(option),) * len(findings.sites)
-        limit = Floor(0.0, trials.confirm(same).divergence)
-        found = for_floor(menus, limit, trials.first, trials.confirm)
-        plan = None if found is None else found.choice
+        plan = no_worse(trials, frontier(menus), trials.confirm(same).divergence)
         line: dict[str, object] = {"net": name, "seed": bench.seeds[0], "uniform": str(option)}
         for what, choice in (("uniform", same), ("plan", plan)):
             if choice is not None:
-                outcome = reported(bench, findings.chosen(choice), reference)
+                found = reported(bench, findings.chosen(choice), reference)
                 line |= {
                     f"{what}_conversions": int(cost_of(menus, choice)),
-                    f"{what}_top1": outcome.accuracy,
-                    f"{what}_divergence": outcome.divergence,
+                    f"{what}_top1": found.accuracy,
+                    f"{what}_divergence": found.divergence,
                     f"{what}_divergence_chosen_on": trials.confirm(choice).divergence,
                 }
         if plan is not None:
