@@ -25,8 +25,8 @@ Tell = Callable[[str], None]
 _SHARE_FOR_NOISE = 4
 """One image in so many measures the noise of options: a site has many outputs for each image."""
 _DRAWS = (0, 1, 2)
-"""Of the noise, to measure sensitivities with. A few images near a decision make up most of a divergence, so that one
-draw on the same images gives values that are off by a factor of three."""
+"""Seeds of the noise that sensitivities are measured with. A few images near a decision make up most of a divergence,
+so that it varies widely from one draw to the next."""
 
 
 @dataclass(frozen=True, slots=True)
