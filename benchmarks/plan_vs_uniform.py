@@ -30,16 +30,18 @@ from asim_fx.errors import PlanError
 from asim_fx.exploration.findings import Findings, Workbench, measure_sites
 from asim_fx.exploration.options import Choices, Goal
 from asim_fx.exploration.planner import make_plan
-from asim_fx.exploration.sensitivity import Images, accuracy_of
+from asim_fx.exploration.scores import accuracy_of
 from asim_fx.spec import load_spec
 
 NOISE = {"digits_resnet": 0.15, "digits_vit": 0.08, "mnist_net": 0.08, "resnet20_cifar": 0.08, "resnet20_nat": 0.04}
 """Random noise in % of full scale: enough that settings matter."""
-CHOICES = Choices(encodings=(1, 2, 3, 4), hybrids=(0, 1), votes=((0, 1), (3, 3), (6, 3)))
+CHOICES = Choices(
+    encodings=(1, 2, 3, 4), hybrids=(0, 1), votes=((0, 1), (1, 3), (2, 3), (3, 3), (4, 3), (5, 3), (6, 3))
+)
 DROP = 1.0
 """Points of top-1 below the ideal integer model."""
 SEEDS = (0, 1, 2)
-PROBE = {"digits_resnet": 128, "digits_vit": 32, "mnist_net": 32, "resnet20_cifar": 32, "resnet20_nat": 32}
+PROBE = 128
 """Images to measure single sites with."""
 MOST_IMAGES, FEW_IMAGES, RANKED = 180, 200, 12
 
@@ -58,12 +60,6 @@ def question(name: str, files: list[str]) -> tuple[Question, str | None]:
     data = DataOptions(files[1], batch_size=100)
     model = "benchmarks.mnist_net:mnist_net"
     return Question(model, options, spec, data, (0,), path=module_path()), "choose"
-
-
-def spread(images: Images, most: int) -> Images:
-    """Return at most so many images, evenly spread, so that every class stays."""
-    places = torch.linspace(0, len(images) - 1, min(most, len(images))).long()
-    return Images(images.images[places], images.labels[places], images.batch_size)
 
 
 def spearman(one: list[float], other: list[float]) -> float:
@@ -100,10 +96,10 @@ def main() -> None:
     asked, split = question(name, files)
     bench = open_workbench(asked, split)
     bench = replace(
-        bench, choosing=spread(bench.choosing, MOST_IMAGES), reporting=spread(bench.reporting, 2 * MOST_IMAGES)
+        bench, choosing=bench.choosing.spread(MOST_IMAGES), reporting=bench.reporting.spread(2 * MOST_IMAGES)
     )
     started = time.perf_counter()
-    findings = measure_sites(replace(bench, choosing=spread(bench.choosing, PROBE[name])), CHOICES, PROBE[name])
+    findings = measure_sites(bench, CHOICES, PROBE)
     print(
         f"{name}: {len(findings.sites)} sites, {len(findings.options)} options, {time.perf_counter() - started:.0f} s"
     )

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asim_fx.cli.outputs import refuse_lost
 from asim_fx.cli.streams import write_document
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from asim_fx.importing.config import ImportedConfig
+
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the file of -o if it exists.")]
 
 HELP = "Import what was made for the published ASiM simulator: its configurations and its weights."
 
@@ -26,6 +29,7 @@ def import_config_file(
         Path, typer.Argument(metavar="FILE", help="Its config.py, which is parsed and never run.", show_default=False)
     ],
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="SPEC", help="Write the spec here.")] = None,
+    overwrite: OverwriteOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print spec and account as JSON.")] = False,
 ) -> None:
     """Turn a configuration into a hardware spec, and account for each of its settings.
@@ -37,6 +41,8 @@ def import_config_file(
     from asim_fx.importing.config import import_config
     from asim_fx.importing.config_file import read_config
 
+    if output is not None:
+        refuse_lost(output, [file], overwrite=overwrite)
     imported = import_config(read_config(file))
     if output is not None:
         write_atomically(output, imported.text)
@@ -68,6 +74,7 @@ def import_checkpoint_file(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="Write safetensors here.", show_default=False)
     ],
+    overwrite: OverwriteOption = False,
     num_classes: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Outputs of the classifier; by default the file's.")
     ] = None,
@@ -80,6 +87,7 @@ def import_checkpoint_file(
     """Turn the weights of a ResNet, VGG or ViT into those of the same network here."""
     from asim_fx.cli.console import stages, stdout
 
+    refuse_lost(output, [file], overwrite=overwrite)
     with stages(total=1) as begin:
         begin("importing torch")
         from asim_fx.cli.work.importing import import_checkpoint

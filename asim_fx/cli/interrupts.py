@@ -15,6 +15,7 @@ from types import FrameType
 from typing import NoReturn
 
 from asim_fx.errors import ExitCode
+from asim_fx.sharding import shard_of_environment
 
 _Handler = Callable[[int, FrameType | None], None]
 
@@ -34,7 +35,7 @@ def ending_at_interrupt(message: str = "interrupted", hint: str = "") -> Iterato
 
     def end(_number: int, _frame: FrameType | None) -> None:
         if os.getpid() == owner:  # a fork that has inherited this has nothing to say
-            _tell(message, hint)
+            _tell(f"error: {message}", hint)
             _end_children()
         os._exit(ExitCode.INTERRUPTED)
 
@@ -72,21 +73,32 @@ def raising_interrupts() -> Iterator[None]:
 
 @contextmanager
 def interrupt_flag() -> Iterator[Callable[[], bool]]:
-    """Note an interrupt of the body instead of ending it; a second one ends the process as above.
+    """Note an interrupt of the body and say so; a second one ends the process as above.
 
-    A request to terminate counts as an interrupt: that is what torchrun passes on.
+    A request to terminate counts as an interrupt: that is what torchrun passes on. Of several processes the leader
+    alone speaks. Processes that decode images inherit this: they leave Ctrl-C to the one that started them, which
+    still needs them, and end when they are told to terminate.
 
     Yields:
         a function that says whether the user interrupted.
     """
     asked = threading.Event()
+    owner = os.getpid()
+    speaks = shard_of_environment().leads
 
-    def note(_number: int, _frame: FrameType | None) -> None:
+    def note(number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != owner:
+            if number == signal.SIGTERM:
+                os._exit(ExitCode.INTERRUPTED)
+            return
         if asked.is_set():
-            _tell("interrupted", "--resume goes on from the last checkpoint")
+            if speaks:
+                _tell("error: interrupted", "with --resume the same command goes on from its last checkpoint, if any")
             _end_children()
             os._exit(ExitCode.INTERRUPTED)
         asked.set()
+        if speaks:
+            _tell("interrupted: the run stops before its next update", "interrupt again to stop at once")
 
     with _handled_by(note), _handled_by(note, signal.SIGTERM):
         yield asked.is_set
@@ -119,7 +131,7 @@ def _tell(message: str, hint: str) -> None:
     """Write to stderr itself: the interrupted code may be in the middle of a write to Python's buffers."""
     with suppress(OSError):
         clean = _CLEAN_LINE if os.isatty(2) else ""
-        lines = f"{clean}error: {message}\n" + (f"hint: {hint}\n" if hint else "")
+        lines = f"{clean}{message}\n" + (f"hint: {hint}\n" if hint else "")
         os.write(2, lines.encode(errors="backslashreplace"))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from asim_fx.cli.interrupts import ending_at_interrupt
+from asim_fx.cli.outputs import refuse_lost
 from asim_fx.cli.shared_options import (
     BalancedOption,
     BatchOption,
@@ -45,14 +46,16 @@ if TYPE_CHECKING:
 
 HELP = """Choose settings for every analog site of MODEL on the hardware of SPEC.
 
-Measures how noisy each option makes each site and how much each site matters,
-then chooses encoding, digital levels (HCiM), votes and converter bits per site:
-for a --floor of accuracy at the least cost, or for a --budget. Whole plans are
-simulated to confirm. -o FILE gets an ordinary spec whose rules say why.
+Measures how noisy each option makes each site and how much each site matters.
+Then it chooses encoding, digital levels (HCiM), votes and converter bits for
+each site: either the least cost that keeps a --floor of accuracy, or the best
+accuracy within a --budget. Whole plans are simulated before one is accepted.
+-o FILE writes an ordinary spec; its rules say why each setting was chosen.
 
-Every other image is chosen on, the rest is reported on; --choose-split NAME
-takes another part of the data to choose on. Digital work costs no conversions:
---hybrid bounds how much of it the chip may do."""
+Half of the images (every second one) are used to choose, the other half to
+report the result. --choose-split NAME chooses on another part of the data and
+reports on all of --split. Digital work costs no conversions: --hybrid limits
+how much of it the chip may do."""
 
 
 def plan(
@@ -60,7 +63,8 @@ def plan(
     spec: SpecArgument,
     data: DataOption,
     floor: Annotated[
-        str | None, typer.Option(metavar="F", help="accuracy=97.5 (%), or drop=0.5 (points below ideal integers).")
+        str | None,
+        typer.Option(metavar="F", help="accuracy=97.5 (%), or drop=0.5 (points below the ideal integer model)."),
     ] = None,
     budget: Annotated[
         str | None,
@@ -68,12 +72,15 @@ def plan(
     ] = None,
     minimise: Annotated[str, typer.Option(metavar="COST", help="For a floor: conversions or energy.")] = "conversions",
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the spec here.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="A.B=V", help="Change a field of the spec first. Repeatable.")
     ] = None,
-    encodings: Annotated[str, typer.Option(metavar="N,N", help="Input bits of one read to choose from.")] = "1,2,4",
+    encodings: Annotated[str, typer.Option(metavar="N,N", help="Input bits per read to choose from.")] = "1,2,4",
     hybrid: Annotated[str, typer.Option(metavar="N,N", help="Digital levels to choose from.")] = "0,2,3",
-    votes: Annotated[str, typer.Option(metavar="LxS,LxS", help="Voted levels x reads; 0: none.")] = "0,3x3,6x3",
+    votes: Annotated[
+        str, typer.Option(metavar="LxS,LxS", help="Voted levels x reads of each, to choose from; 0: no votes.")
+    ] = "0,1x3,2x3,3x3,4x3,5x3,6x3",
     adc_bits: Annotated[
         str | None, typer.Option(metavar="N,N", help="Converter bits to choose from. Default: the spec's own.")
     ] = None,
@@ -81,7 +88,7 @@ def plan(
     data_dir: DataDirOption = None,
     split: SplitOption = "validation",
     choose_split: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Part of the data to choose on. Default: every other image.")
+        str | None, typer.Option(metavar="NAME", help="Part of the data to choose on. Default: half of --split.")
     ] = None,
     batch_size: BatchOption = 64,
     num_samples: SamplesOption = None,
@@ -89,7 +96,12 @@ def plan(
     calibrate: CalibrateOption = None,
     calib_samples: CalibSamplesOption = 256,
     calib_split: CalibSplitOption = "train",
-    probe_samples: Annotated[int, typer.Option(metavar="N", min=1, help="Images to measure single sites with.")] = 128,
+    probe_samples: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Images to measure single sites with; options are measured on a quarter."
+        ),
+    ] = 128,
     checkpoint: CheckpointOption = None,
     pretrained: PretrainedOption = False,
     num_classes: ClassesOption = None,
@@ -115,8 +127,14 @@ def plan(
     base = load_spec(spec, set_ or ())
     if calibrate is not None and not asks_for_calibration(base):
         raise nothing_to_calibrate()
+    if overwrite and output is None:
+        message = "--overwrite needs -o"
+        raise UsageError(message)
     if output is not None:
         _check_output(output, base)
+        here = Path(base.origin.name)
+        read = [here, *(here.parent / name for name in base.files), *([] if checkpoint is None else [checkpoint])]
+        refuse_lost(output, [*read, Path(model)], overwrite=overwrite)
 
     from asim_fx.cli.console import progress_bar
 
@@ -210,10 +228,8 @@ def _show(found: Plan, findings: Findings, model: str, spec: str, choosing: int,
     console.print(f"[bold]{model}[/] on [bold]{spec}[/]; {found.goal}")
     console.print(_sites_table(found, findings, console.width))
     console.print(_comparison(found.measured, console.width))
-    console.print(
-        f"chosen on {choosing} images, reported on {reporting} others; "
-        f"in brackets: 95 % interval over {found.measured[0].reported_on.interval}"
-    )
+    console.print(f"chosen on {choosing} images, reported on {reporting} others")
+    console.print(f"in brackets: {_intervals(found.measured)}")
     for note in found.notes:
         console.print(f"note: {note}", markup=False)
 
@@ -249,6 +265,16 @@ def _comparison(measured: tuple[Measured, ...], width: int) -> RenderableType:
         ),
     ]
     return fitted_table(columns, width, elsewhere="a wider terminal or --json shows them")
+
+
+def _intervals(measured: tuple[Measured, ...]) -> str:
+    """Say what the 95 % intervals are over: of each row where they differ, as where one row has no spread."""
+    kinds: dict[str, list[str]] = {}
+    for one in measured:
+        kinds.setdefault(one.reported_on.interval, []).append(one.name)
+    if len(kinds) == 1:
+        return f"95 % interval over {next(iter(kinds))}"
+    return "95 % interval over " + "; ".join(f"{kind} ({', '.join(names)})" for kind, names in kinds.items())
 
 
 def _saved(own: Measured, other: Measured) -> str:

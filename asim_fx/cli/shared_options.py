@@ -23,7 +23,7 @@ SamplesOption = Annotated[int | None, typer.Option(metavar="N", min=1, help="Tak
 BalancedOption = Annotated[
     bool, typer.Option("--balanced", help="Take the N images of a folder in turn from each class.")
 ]
-SeedsOption = Annotated[str, typer.Option(metavar="S", help="Of the noise: 0:5 is 0 to 4; also 3, or 0,2,5.")]
+SeedsOption = Annotated[str, typer.Option(metavar="S", help="Seeds of the noise: 0:5 means 0 to 4; also 3, or 0,2,5.")]
 CheckpointOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Weights: .safetensors, or a torch file without code.")
 ]
@@ -41,11 +41,13 @@ CalibrateOption = Annotated[
         metavar="SOURCE", help="Images to choose static scales and ADC windows on; as --data of asim-simulate."
     ),
 ]
-CalibSamplesOption = Annotated[int, typer.Option(metavar="N", min=1, help="How many of them.")]
-CalibSplitOption = Annotated[str, typer.Option(metavar="NAME", help="Their part of the data.")]
+CalibSamplesOption = Annotated[int, typer.Option(metavar="N", min=1, help="How many images to calibrate on.")]
+CalibSplitOption = Annotated[str, typer.Option(metavar="NAME", help="Part of that data to calibrate on.")]
 FoldOption = Annotated[bool, typer.Option(help="Fold batch norms into the layer before.")]
 DeviceOption = Annotated[str, typer.Option(metavar="D", help="cpu, cuda, cuda:1, mps.")]
-SeedOption = Annotated[int, typer.Option(metavar="N", min=0, help="Of random weights.")]
+SeedOption = Annotated[
+    int, typer.Option(metavar="N", min=0, help="Seed of the initial weights, for a model that has none of its own.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

@@ -119,7 +119,8 @@ def sweep(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model on many variants of a hardware spec."""
-    from asim_fx.exploration import on_ray, plots as drawing, search as searching  # noqa: I001 (one line a module)
+    from asim_fx.cli.work.modules import refuse_missing
+    from asim_fx.exploration import search as searching
     from asim_fx.exploration.axes import parse_axes
     from asim_fx.exploration.cells import OBJECTIVES
     from asim_fx.exploration.remarks import remarks
@@ -130,13 +131,13 @@ def sweep(
     _check_options(axes, output, resume=resume, overwrite=overwrite)
     objectives = _objectives(objective, OBJECTIVES)
     if ray is not None:
-        on_ray.check_installed()
+        refuse_missing("ray", "--ray", "ray")
     if optuna is not None:
-        searching.check_installed()
+        refuse_missing("optuna", "--optuna", "explore")
     else:
         _check_size(axes, max_cells)
     if plots and output is not None:
-        drawing.check_installed()
+        refuse_missing("matplotlib", "--plots, which --no-plots turns off,", "explore")
     base = load_spec(spec)
 
     from asim_fx.cli.console import progress_bar

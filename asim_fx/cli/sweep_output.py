@@ -96,10 +96,15 @@ def _print(outcome: Outcome) -> None:
     console.print(f"[bold]{outcome.model}[/] on [bold]{outcome.spec}[/]; {outcome.data}")
     console.print(results_table(outcome.results, console.width))
     intervals = dict.fromkeys(result.interval for result in outcome.results if not result.error)
-    integer = {f"{result.integer_top1:.2f}" for result in outcome.results if result.integer_top1 is not None}
+    integer = [result.integer_top1 for result in outcome.results if result.integer_top1 is not None]
     console.print(
         f"in brackets: 95 % interval over {', or '.join(intervals)}; *: no cell has more accuracy for fewer conversions"
     )
-    console.print(f"ideal integer model: {' to '.join(sorted({min(integer), max(integer)}, key=float))} %")
+    console.print(f"ideal integer model: {_span(integer)} %")
     for note in outcome.notes:
         console.print(f"note: {note}", markup=False)
+
+
+def _span(values: Sequence[float]) -> str:
+    """Return the least and the greatest of some percentages, once where they are printed alike."""
+    return " to ".join(dict.fromkeys(f"{value:.2f}" for value in (min(values), max(values))))

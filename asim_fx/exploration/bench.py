@@ -10,17 +10,28 @@ import torch
 
 from asim_fx.analysis import AnalysedModel
 from asim_fx.calibration.remembering import integer_identity
-from asim_fx.conversion import lower, map_onto
 from asim_fx.converted import ConvertedModel
 from asim_fx.data import DataSource
 from asim_fx.errors import AsimError, DataError, InputError, OutputError
 from asim_fx.exploration.axes import Settings, overrides
-from asim_fx.exploration.calibrator import Calibrator, made_ready
+from asim_fx.exploration.calibrator import Calibrator
 from asim_fx.exploration.cells import CellResult
 from asim_fx.exploration.journal import ABOUT
+from asim_fx.exploration.variants import convert_variant
 from asim_fx.simulation import VariantResult, simulate
 from asim_fx.spec import HardwareSpec, load_spec
 from asim_fx.spec.document import complete_document
+
+
+@dataclass(slots=True)
+class IdealCache:
+    """The accuracy of ideal integer models that were measured so far; grows.
+
+    Attributes:
+        results: by what a model computes: ``integer_identity``.
+    """
+
+    results: dict[str, VariantResult] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +45,7 @@ class Bench:
         seeds: of the noise.
         device: where it runs.
         calibrator: chooses static scales and windows of converters; None where no images were given.
-        ideal: what ideal integer models were found to reach, by what they compute: cells share them.
+        ideal_cache: cells that share an ideal integer model measure it once. The only part that changes.
     """
 
     analysed: AnalysedModel
@@ -43,12 +54,11 @@ class Bench:
     seeds: tuple[int, ...] = (0,)
     device: str = "cpu"
     calibrator: Calibrator | None = None
-    ideal: dict[str, VariantResult] = field(default_factory=dict)
+    ideal_cache: IdealCache = field(default_factory=IdealCache)
 
     def convert(self, spec: HardwareSpec) -> ConvertedModel:
         """Return the model on some hardware, calibrated; it shares its weights with every other one."""
-        planned = map_onto(self.analysed.copied(), spec)
-        return made_ready(lower(planned, self.analysed.model, self.analysed.example).eval(), self.calibrator)
+        return convert_variant(self.analysed, spec, self.calibrator)
 
     def run(self, settings: Settings) -> CellResult:
         """Measure one combination of settings. What makes it impossible as hardware is in the result's ``error``.
@@ -81,10 +91,10 @@ class Bench:
     def _measure(self, converted: ConvertedModel) -> tuple[VariantResult, VariantResult]:
         """Return the accuracy of the ideal integer model, and of the hardware."""
         identity = integer_identity(converted)
-        known = self.ideal.get(identity)
+        known = self.ideal_cache.results.get(identity)
         result = simulate(converted, self.data, seeds=self.seeds, device=self.device, integer=known is None)
         if known is None:
-            known = self.ideal[identity] = result.variants[0]
+            known = self.ideal_cache.results[identity] = result.variants[0]
         return known, result.variants[-1]
 
     def identity(self) -> dict[str, object]:

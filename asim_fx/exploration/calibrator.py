@@ -16,13 +16,13 @@ from asim_fx.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Calibrator:
-    """Images in memory that every variant of a model is calibrated on, and what was seen on them so far.
+    """Images in memory that every variant of a model is calibrated on, and a cache of what was seen on them.
 
     Attributes:
         description: what they are, for people.
         identity: of the images, their preparation and their batches.
         batches: float32 (batch, C, H, W) each.
-        observations: of this model on these images; grows.
+        observations: cache of what was seen of this model on these images. The only part that changes.
     """
 
     description: str

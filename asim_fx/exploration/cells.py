@@ -67,6 +67,15 @@ class CellResult:
             raise UsageError(message) from error
 
 
+def given_up(settings: Settings, why: str) -> CellResult:
+    """Return the result of a cell that ends the process which measures it, whenever it is tried."""
+    return CellResult(
+        settings,
+        error=f"{why}. Probably it needs more memory than there is. To try it again, "
+        "remove its line from cells.jsonl and resume",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Objective:
     """What a search improves.

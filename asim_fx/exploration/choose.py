@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from asim_fx.errors import PlanError
-from asim_fx.exploration.knapsack import Choice, Menu, cost_of, frontier, within
-from asim_fx.exploration.pooling import Floor, Outcome
+from asim_fx.exploration.isotonic import Floor, Outcome
+from asim_fx.exploration.knapsack import Choice, Menu, cost_of, damage_of, frontier, within
 
 _MOST_MISSES = 3
+_CLEARLY_LESS = 0.5
+"""Share of another's predicted damage that is less whatever the error of the prediction."""
 
 Trial = Callable[[Choice], Outcome]
 """Simulates a choice; the mean over draws of the noise."""
@@ -132,3 +134,26 @@ def for_budget(
 
 def _dearest(menus: Sequence[Menu], choices: Sequence[Choice]) -> Choice:
     return max(choices, key=lambda choice: cost_of(menus, choice))
+
+
+def promising(menus: Sequence[Menu], choices: Sequence[Choice]) -> list[Choice]:
+    """Return the choices that are worth a simulation, cheapest first.
+
+    The others are left out: some choice costs no more and is predicted to do clearly less damage at every site.
+
+    Args:
+        menus: the items of every site, with costs and predicted damage.
+        choices: of them.
+    """
+    kept: list[Choice] = []
+    for choice in sorted(dict.fromkeys(choices), key=lambda one: (cost_of(menus, one), damage_of(menus, one))):
+        if not any(_clearly_better(menus, other, choice) for other in kept):
+            kept.append(choice)
+    return kept
+
+
+def _clearly_better(menus: Sequence[Menu], one: Choice, other: Choice) -> bool:
+    return all(
+        menu[mine].damage <= _CLEARLY_LESS * menu[theirs].damage
+        for menu, mine, theirs in zip(menus, one, other, strict=True)
+    )

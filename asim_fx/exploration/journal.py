@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any, BinaryIO, cast
 from asim_fx.errors import OutputError, UsageError
 from asim_fx.exploration.axes import Settings
 from asim_fx.exploration.cells import CellResult
+from asim_fx.locks import lock
 
 FORMAT = 1
 ABOUT = "about"
@@ -47,7 +49,7 @@ class CellJournal:
         return self.finished.get(frozenset(settings))
 
     def append(self, result: CellResult) -> None:
-        """Keep a result; it is on disk when this returns.
+        """Keep a result; it is on disk when this returns, whatever happens to this process or to the machine.
 
         Raises:
             OutputError: the disk is full or gone.
@@ -72,26 +74,23 @@ def cell_journal(
         overwrite: whether to throw away what it holds.
 
     Raises:
-        UsageError: the file holds results and neither was asked for, or they are of another model, data or spec.
+        UsageError: the file holds results and neither was asked for, they are of another model, data or spec, or
+            another sweep writes to the file at this moment.
         OutputError: the file cannot be written.
     """
     if path is None:
         yield CellJournal()
         return
     head = {"what": "asim-sweep", "format": FORMAT, **header}
-    try:
-        holds = path.exists() and path.stat().st_size > 0
-        if holds and not (resume or overwrite):
+    with _opened(path) as stream:
+        if not lock(stream):
+            message = f"{path} is in use by another sweep"
+            raise UsageError(message, hint="wait for it to end, or choose another folder with -o")
+        data = stream.read()
+        if data and not (resume or overwrite):
             message = f"{path} already holds results"
             raise UsageError(message, hint="--resume goes on with it, --overwrite starts anew")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cells, complete = _read(path, head) if holds and resume else ([], 0)
-        # Without a buffer, which would try once more to write to a full disk when it is closed.
-        stream = cast(BinaryIO, path.open("rb+" if complete else "wb", buffering=0))
-    except OSError as error:
-        message = f"cannot write {path}: {error.strerror or error}"
-        raise OutputError(message, hint="choose another place with -o") from error
-    with stream:
+        cells, complete = _parsed(path, data, head) if resume else ([], 0)
         stream.truncate(complete)
         stream.seek(complete)
         if not complete:
@@ -99,22 +98,42 @@ def cell_journal(
         yield CellJournal({frozenset(cell.settings): cell for cell in cells}, stream)
 
 
+def _opened(path: Path) -> BinaryIO:
+    """Open a file to read and to write, whether it exists or not, and leave it as it is.
+
+    Without a buffer, which would try once more to write to a full disk when it is closed.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        return cast(BinaryIO, path.open("rb+", buffering=0))
+    except OSError as error:
+        message = f"cannot write {path}: {error.strerror or error}"
+        raise OutputError(message, hint="choose another place with -o") from error
+
+
 def _write_line(stream: BinaryIO, value: Mapping[str, Any]) -> None:
-    left = (json.dumps(value) + "\n").encode()
+    left = _line(value)
     try:
         while left:
             left = left[stream.write(left) :]
+        os.fsync(stream.fileno())
     except OSError as error:
         message = f"cannot write {stream.name}: {error.strerror or error}"
         raise OutputError(message, hint="make room; the same command with --resume goes on") from error
 
 
-def _read(path: Path, header: Mapping[str, Any]) -> tuple[list[CellResult], int]:
+def _line(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value) + "\n").encode()
+
+
+def _parsed(path: Path, data: bytes, header: Mapping[str, Any]) -> tuple[list[CellResult], int]:
     """Return the cells in a file, and the length in bytes of its whole lines."""
-    data = path.read_bytes()
     complete = data.rfind(b"\n") + 1
     lines = data[:complete].splitlines()
-    if not lines:  # cut off in its very first line
+    if not lines:  # empty, or cut off in its very first line
+        if not _line(header).startswith(data):
+            raise _not_ours(path, header)
         return [], 0
     found = _parse(path, 1, lines[0])
     _refuse_foreign(path, found, header)
@@ -130,8 +149,7 @@ def _read(path: Path, header: Mapping[str, Any]) -> tuple[list[CellResult], int]
 
 def _refuse_foreign(path: Path, found: Mapping[str, Any], header: Mapping[str, Any]) -> None:
     if found.get("what") != header["what"]:
-        message = f"{path} is not a results file of {header['what']}"
-        raise UsageError(message, hint="use another folder; --overwrite throws the file away")
+        raise _not_ours(path, header)
     if found.get("format") != header["format"]:
         message = f"{path} was written by another version of asim-fx"
         raise UsageError(message, hint="resume with that version, or use --overwrite or another folder")
@@ -141,6 +159,11 @@ def _refuse_foreign(path: Path, found: Mapping[str, Any], header: Mapping[str, A
         words = [_difference(name, _said(there, found, name), _said(here, header, name)) for name in differing]
         message = f"{path} holds the results of another sweep: {', and '.join(words)}"
         raise UsageError(message, hint="resume with the options of that sweep, or use --overwrite or another folder")
+
+
+def _not_ours(path: Path, header: Mapping[str, Any]) -> UsageError:
+    message = f"{path} is not a results file of {header['what']}"
+    return UsageError(message, hint="use another folder; --overwrite throws the file away")
 
 
 def _said(about: Any, header: Mapping[str, Any], name: str) -> str:

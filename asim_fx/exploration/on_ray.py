@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Any
 
 from asim_fx.errors import AsimError, UsageError
 from asim_fx.exploration.axes import Settings
-from asim_fx.exploration.cells import CellResult, Evaluate, Prepare, RunCells
+from asim_fx.exploration.cells import CellResult, Evaluate, Prepare, RunCells, given_up
 from asim_fx.exploration.pool import use_one_thread
 
 LOCAL = "local"
@@ -22,7 +21,7 @@ _MOST_DEATHS = 5
 
 @contextmanager
 def on_ray(prepare: Prepare, address: str, workers: int) -> Iterator[RunCells]:
-    """Evaluate cells as Ray tasks of one CPU each.
+    """Evaluate cells as Ray tasks of one CPU each. Needs Ray.
 
     Args:
         prepare: hashable; a worker calls it once for all of its cells. The nodes need the same packages and data.
@@ -30,13 +29,12 @@ def on_ray(prepare: Prepare, address: str, workers: int) -> Iterator[RunCells]:
         workers: CPUs of a local one.
 
     Yields:
-        what runs cells, and gives results as they come. It raises what a cell raises, and AsimError where the workers
-        of one cell die again and again.
+        what runs cells, and gives results as they come. It raises what a cell raises. Where the workers of a cell die
+        again and again, its result says so.
 
     Raises:
-        UsageError: Ray is not installed, or there is no such cluster.
+        UsageError: there is no such cluster.
     """
-    check_installed()
     import ray
 
     _connect(ray, address, workers)
@@ -44,26 +42,15 @@ def on_ray(prepare: Prepare, address: str, workers: int) -> Iterator[RunCells]:
     shared = ray.put(prepare)
 
     def run(cells: Sequence[Settings]) -> Iterator[CellResult]:
-        waiting = [task.remote(shared, cell) for cell in cells]
-        while waiting:
-            done, waiting = ray.wait(waiting, num_returns=1)
-            yield from (_result(ray, reference) for reference in done)
+        left = {task.remote(shared, cell): cell for cell in cells}
+        while left:
+            done, _ = ray.wait(list(left), num_returns=1)
+            yield from (_result(ray, reference, left.pop(reference)) for reference in done)
 
     try:
         yield run
     finally:
         ray.shutdown()
-
-
-def check_installed() -> None:
-    """Refuse to go on without Ray.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    if importlib.util.find_spec("ray") is None:
-        message = "--ray needs Ray, which is not installed"
-        raise UsageError(message, hint="pip install 'asim-fx[ray]'")
 
 
 def _connect(ray: Any, address: str, workers: int) -> None:
@@ -91,16 +78,16 @@ def _check_listening(address: str) -> None:
         raise UsageError(message, hint="--ray local starts one on this machine") from error
 
 
-def _result(ray: Any, reference: Any) -> CellResult:
+def _result(ray: Any, reference: Any, cell: Settings) -> CellResult:
+    """Return the result of a task; where Ray itself gave it up, a result that says why."""
     try:
         result: CellResult = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, AsimError):
             raise error.cause from None
         raise
-    except ray.exceptions.WorkerCrashedError as error:
-        message = f"the workers of one cell died {_MOST_DEATHS + 1} times"
-        raise AsimError(message, hint="probably memory: a smaller --batch-size or larger nodes") from error
+    except ray.exceptions.RayError as error:  # worker crashed, out of memory, node died, object lost ...
+        return given_up(cell, f"Ray gave this cell up after {_MOST_DEATHS + 1} tries: {type(error).__name__}")
     return result
 
 

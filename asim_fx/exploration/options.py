@@ -61,7 +61,7 @@ class Choices:
 
     encodings: tuple[int, ...] = (1, 2, 4)
     hybrids: tuple[int, ...] = (0, 2, 3)
-    votes: tuple[tuple[int, int], ...] = ((0, 1), (3, 3), (6, 3))
+    votes: tuple[tuple[int, int], ...] = ((0, 1), (1, 3), (2, 3), (3, 3), (4, 3), (5, 3), (6, 3))
     adc_bits: tuple[int, ...] = ()
 
     def options(self) -> list[Option]:

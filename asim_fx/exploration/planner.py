@@ -11,12 +11,12 @@ from torch import Tensor
 
 from asim_fx.converted import ConvertedModel
 from asim_fx.errors import PlanError, UsageError
-from asim_fx.exploration.choose import Candidate, cheaper, for_budget, for_floor
+from asim_fx.exploration.choose import Candidate, cheaper, for_budget, for_floor, promising
 from asim_fx.exploration.findings import Findings, Tell, Workbench
+from asim_fx.exploration.isotonic import Floor, mean_outcome
 from asim_fx.exploration.knapsack import Choice, Menu, cost_of, damage_of, frontier
 from asim_fx.exploration.options import Goal, Option
-from asim_fx.exploration.pooling import Floor, mean_outcome
-from asim_fx.exploration.sensitivity import accuracy_of, ideal_scores, outcomes_of
+from asim_fx.exploration.scores import accuracy_of, ideal_scores, outcomes_of
 from asim_fx.exploration.trials import UNITS, Trials, more_draws
 from asim_fx.report.rows import MappingReport
 from asim_fx.simulation.metrics import Estimate, estimate_over_images, estimate_over_seeds
@@ -79,19 +79,19 @@ def make_plan(bench: Workbench, findings: Findings, goal: Goal, tell: Tell = lam
         UsageError: the goal is energy, and the spec does not say enough for it.
     """
     menus = findings.menus(goal.cost)
+    fixed = findings.fixed_cost(goal.cost)
     base = bench.convert(bench.spec)
-    fixed = findings.fixed_energy_j if goal.cost == "energy" else 0.0
     trials = Trials(bench, findings, ideal_scores(base, bench.choosing), fixed, tell)
     budget = _budget(goal, base.report)
     floor = goal.floor if goal.drop is None else trials.ideal - goal.drop
-    uniform = [(position,) * len(findings.sites) for position in range(len(findings.options))]
+    uniform = promising(menus, [(position,) * len(findings.sites) for position in range(len(findings.options))])
     notes = findings.dropped
     if floor is not None:
         both = trials.floor(menus, uniform, floor, goal.cost)
         notes = (_words_of(both, trials), *notes)
         found, rival = _for_floor(menus, uniform, both, trials)
         if found is None:
-            trials.refuse(menus, floor, goal.cost)
+            trials.refuse(menus, both, goal.cost)
         if budget is not None and found.cost + fixed > budget:
             unit = UNITS[goal.cost]
             message = f"the budget of {budget:.6g} {unit} cannot be met at {floor:.2f} %"
@@ -129,12 +129,10 @@ def _for_floor(
     """Return the cheapest choice found that holds a floor, and the cheapest uniform one."""
     found = for_floor(menus, floor, trials.first, trials.confirm)
     rival = _cheapest(menus, uniform, floor, trials)
-    if rival is None:
-        return found, None
-    if found is not None and rival.cost <= found.cost:  # the bisection stopped too early
+    if rival is not None and found is not None and rival.cost <= found.cost:  # the bisection stopped too early
         below = [choice for choice in frontier(menus) if cost_of(menus, choice) < rival.cost]
         found = cheaper(menus, below, floor, trials.first, trials.confirm)
-    return found or rival, rival
+    return found or rival or trials.cheapest(menus, floor), rival
 
 
 def _cheapest(menus: Sequence[Menu], choices: Sequence[Choice], floor: Floor, trials: Trials) -> Candidate | None:
@@ -164,8 +162,8 @@ def _remarks(found: Candidate, rival: Candidate | None, budget: float | None, fi
 
 def _words_of(floor: Floor, trials: Trials) -> str:
     return (
-        f"by {trials.count} simulations, {floor.accuracy:.2f} % goes with class probabilities {floor.divergence:.3g} "
-        "nats from those of the ideal integer model; a plan has to hold both"
+        f"by {trials.count} simulations, an accuracy of {floor.accuracy:.2f} % corresponds to a KL divergence of "
+        f"{floor.divergence:.3g} nats from the ideal integer model; a plan must meet both limits"
     )
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from asim_fx.errors import UsageError
 from asim_fx.exploration.axes import Axis
 from asim_fx.exploration.cells import OBJECTIVES, CellResult, pareto_front
 from asim_fx.exploration.remarks import why_not_drawn
@@ -37,28 +35,15 @@ _AXIS_LABELS = {
 }
 
 
-def check_installed() -> None:
-    """Refuse to go on without matplotlib.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    if importlib.util.find_spec("matplotlib") is None:
-        message = "plots need matplotlib, which is not installed"
-        raise UsageError(message, hint="pip install 'asim-fx[explore]', or --no-plots")
-
-
 def write_plots(results: Sequence[CellResult], axes: Sequence[Axis], title: str, folder: Path) -> list[Path]:
-    """Write every picture that the results allow, as PNG and SVG, and return the files.
+    """Write every picture that the results allow, as PNG and SVG, and return the files. Needs matplotlib.
 
     Accuracy against an axis: where it has several numbers and the other axes make at most eight lines. A front:
     where conversions, or energy, differ between cells.
 
     Raises:
-        UsageError: matplotlib is not installed.
         OutputError: a file cannot be written.
     """
-    check_installed()
     from matplotlib.figure import Figure
 
     measured = [result for result in results if result.top1 is not None]

@@ -1,4 +1,4 @@
-"""Run cells in processes of one thread each; a process that dies costs the cells it was at, which run again."""
+"""Run cells in processes of one thread each. When a process dies, the cells that were running are tried again alone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -16,10 +17,10 @@ from multiprocessing.connection import wait as wait_for
 
 from asim_fx.errors import AsimError
 from asim_fx.exploration.axes import Settings
-from asim_fx.exploration.cells import CellResult, Evaluate, Prepare, RunCells
+from asim_fx.exploration.cells import CellResult, Evaluate, Prepare, RunCells, given_up
 
 _MOST_DEATHS = 3
-"""In a row, without a cell finished in between."""
+"""Of processes that one cell ran in alone; of processes in a row that did not even start."""
 
 _evaluate: list[Evaluate] = []
 """What this process evaluates with; set once, when it starts."""
@@ -27,13 +28,19 @@ _evaluate: list[Evaluate] = []
 
 @contextmanager
 def in_this_process(evaluate: Evaluate) -> Iterator[RunCells]:
-    """Evaluate cells here, one after another.
+    """Evaluate cells here, one after another, with one thread; the number of threads is restored afterwards.
 
     Yields:
         what runs cells.
     """
+    import torch
+
+    threads = torch.get_num_threads()
     use_one_thread()
-    yield lambda cells: map(evaluate, cells)
+    try:
+        yield lambda cells: map(evaluate, cells)
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager
@@ -41,8 +48,8 @@ def in_processes(prepare: Prepare, jobs: int) -> Iterator[RunCells]:
     """Evaluate cells in ``jobs`` processes, which end with the body.
 
     Yields:
-        what runs cells, and gives results as they come. It raises what a cell raises, and AsimError where processes
-        die again and again.
+        what runs cells, and gives results as they come. A cell whose process dies again and again gets a result that
+        says so. It raises what a cell raises, and AsimError where processes cannot start.
     """
     pool = _Pool(prepare, jobs)
     try:
@@ -59,34 +66,54 @@ class _Pool:
         self._executor: ProcessPoolExecutor | None = None
 
     def run(self, cells: Sequence[Settings]) -> Iterator[CellResult]:
-        left, deaths = list(cells), 0
-        while left:
-            finished: list[Settings] = []
+        waiting = deque(cells)
+        running: dict[Future[CellResult], Settings] = {}
+        while waiting or running:
             try:
-                for result in self._run(left):
-                    finished.append(result.settings)
-                    yield result
-            except BrokenProcessPool as error:
+                # No more at a time than there are processes: those that run when one dies are then known.
+                while waiting and len(running) < self._jobs:
+                    future = self._started().submit(_work, waiting[0])
+                    running[future] = waiting.popleft()
+                wait(running, return_when=FIRST_COMPLETED)
+                died = any(isinstance(future.exception(), BrokenProcessPool) for future in running if future.done())
+            except BrokenProcessPool:  # while a cell was handed over, which still waits
+                died = True
+            for future in [future for future in running if _finished(future)]:
+                del running[future]
+                yield future.result()
+            if died:
                 self.end()
-                deaths = 1 if finished else deaths + 1
-                if deaths >= _MOST_DEATHS:
-                    message = f"the processes of the sweep died {deaths} times in a row"
-                    raise AsimError(message, hint="probably memory: fewer --jobs or a smaller --batch-size") from error
-            left = [cell for cell in left if cell not in finished]
+                suspects, running = list(running.values()), {}
+                yield from map(self._run_alone, suspects)
 
-    def _run(self, cells: Sequence[Settings]) -> Iterator[CellResult]:
-        if self._executor is None:
+    def _run_alone(self, cell: Settings) -> CellResult:
+        """Return the result of a cell that may have ended a process; nothing runs beside it."""
+        for _ in range(_MOST_DEATHS):
+            try:
+                return self._started().submit(_work, cell).result()
+            except BrokenProcessPool:
+                self.end()
+        return given_up(cell, f"the process that ran this cell died {_MOST_DEATHS} times")
+
+    def _started(self) -> ProcessPoolExecutor:
+        """Return processes of which one at least has made itself ready.
+
+        Raises:
+            AsimError: they die before that.
+        """
+        for _ in range(_MOST_DEATHS):
+            if self._executor is not None:
+                return self._executor
             _start_quiet_tracker()
             context = mp.get_context("spawn")
-            self._executor = ProcessPoolExecutor(self._jobs, context, initializer=_start, initargs=(self._prepare,))
-        waiting: set[Future[CellResult]] = {self._executor.submit(_work, cell) for cell in cells}
-        while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            broken = [future for future in done if isinstance(future.exception(), BrokenProcessPool)]
-            for future in done.difference(broken):  # what was finished before another process died is kept
-                yield future.result()
-            for future in broken:
-                future.result()
+            executor = ProcessPoolExecutor(self._jobs, context, initializer=_start, initargs=(self._prepare,))
+            self._executor = executor
+            try:
+                executor.submit(_ready).result()
+            except BrokenProcessPool:
+                self.end()
+        message = f"the processes of the sweep died {_MOST_DEATHS} times before they could start"
+        raise AsimError(message, hint="probably memory: fewer --jobs or a smaller --batch-size")
 
     def end(self) -> None:
         if self._executor is not None:
@@ -95,6 +122,10 @@ class _Pool:
             for process in processes:  # in the middle of a cell they would hear of it only at its end
                 process.kill()
             self._executor = None
+
+
+def _finished(future: Future[CellResult]) -> bool:
+    return future.done() and not isinstance(future.exception(), BrokenProcessPool)
 
 
 def _start_quiet_tracker() -> None:
@@ -128,6 +159,10 @@ def _end_with_parent() -> None:
     if parent is not None:
         wait_for([parent.sentinel])
         os._exit(1)
+
+
+def _ready() -> None:
+    """Show that a process runs."""
 
 
 def _work(cell: Settings) -> CellResult:

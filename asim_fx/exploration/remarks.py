@@ -1,4 +1,4 @@
-"""What a sweep must say beside its figures: what did not differ, and which pictures there are therefore not."""
+"""Notes under the results of a sweep: which settings made no difference, and why a plot was not drawn."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from asim_fx.exploration.axes import Axis
 from asim_fx.exploration.cells import OBJECTIVES, CellResult, Objective
 
 MOST_LINES = 8
-"""Of one picture."""
+"""Lines in one plot."""
 
 
 def remarks(
     results: Sequence[CellResult], axes: Sequence[Axis], searched: Sequence[Objective] | None, *, drawn: bool
 ) -> list[str]:
-    """Return what a reader of the results would wonder about.
+    """Return the notes, one sentence each.
 
     Args:
         results: of all cells.
-        axes: what was swept.
-        searched: what a search improved; None where there was none.
-        drawn: whether pictures were wanted.
+        axes: the fields that were swept.
+        searched: the objectives of a search; None for a grid.
+        drawn: whether plots were asked for.
     """
     found = []
     for objective in searched or ():

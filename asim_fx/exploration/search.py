@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,19 +33,8 @@ class Search:
     at_once: int = 1
 
 
-def check_installed() -> None:
-    """Refuse to go on without Optuna.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    if importlib.util.find_spec("optuna") is None:
-        message = "--optuna needs Optuna, which is not installed"
-        raise UsageError(message, hint="pip install 'asim-fx[explore]'")
-
-
 def search(axes: Sequence[Axis], plan: Search, run: RunCells) -> list[CellResult]:
-    """Try points of a grid, and return their results in the order they were tried, each once.
+    """Try points of a grid, and return their results in the order they were tried, each once. Needs Optuna.
 
     The study lives in memory. To go on after an interruption the same search starts again from its seed: the sampler
     makes the same choices as before, and what was measured is not measured again. So nothing but results is stored.
@@ -59,7 +47,6 @@ def search(axes: Sequence[Axis], plan: Search, run: RunCells) -> list[CellResult
     Raises:
         UsageError: a cell has no value for an objective, for example no energy.
     """
-    check_installed()
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -75,9 +62,10 @@ def search(axes: Sequence[Axis], plan: Search, run: RunCells) -> list[CellResult
         trials = [study.ask() for _ in range(min(plan.at_once, plan.trials - first))]
         chosen = [_choose(trial, axes) for trial in trials]
         new = [cell for cell in dict.fromkeys(chosen) if cell not in results]
-        results.update({result.settings: result for result in run(new)})
+        found = {result.settings: result for result in run(new)}
+        results.update({cell: found[cell] for cell in new})  # in the order tried: they come as they are finished
         for trial, cell in zip(trials, chosen, strict=True):
-            _tell(study, trial, results[cell], plan.objectives)
+            _tell(study, trial, _values(results[cell], plan.objectives, list(results.values())))
     return list(results.values())
 
 
@@ -95,17 +83,35 @@ def _position(trial: Any, axis: Axis) -> int:
     return ordered[place]
 
 
-def _tell(study: Any, trial: Any, result: CellResult, objectives: Sequence[Objective]) -> None:
-    import optuna
+def _values(result: CellResult, objectives: Sequence[Objective], all_results: Sequence[CellResult]) -> list[float]:
+    """Return what a sampler is told of a cell: where it cannot be run, the worst of every objective so far.
 
+    A trial that is reported as failed is as good as untried to the samplers, and they choose it again and again.
+    Nothing where no cell could be run so far.
+
+    Raises:
+        UsageError: a cell has no value for an objective.
+    """
     if result.error:
-        study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        return
-    values = [objective.of(result) for objective in objectives]
-    for value, objective in zip(values, objectives, strict=True):
+        measured = [_values(other, objectives, ()) for other in all_results if not other.error]
+        columns = zip(objectives, zip(*measured, strict=True), strict=True) if measured else ()
+        return [min(column) if objective.largest else max(column) for objective, column in columns]
+    found = []
+    for objective in objectives:
+        value = objective.of(result)
         if value is None:
             message = f"the spec does not say enough for {objective.name}"
             raise UsageError(message, hint="macros.*.cost says what energy and latency follow from")
+        found.append(value)
+    return found
+
+
+def _tell(study: Any, trial: Any, values: Sequence[float]) -> None:
+    import optuna
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Optuna's about its own interfaces
-        study.tell(trial, values)
+        if values:
+            study.tell(trial, values)
+        else:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)

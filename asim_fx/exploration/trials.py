@@ -8,10 +8,11 @@ from typing import NoReturn
 from torch import Tensor
 
 from asim_fx.errors import PlanError
+from asim_fx.exploration.choose import Candidate
 from asim_fx.exploration.findings import Findings, Tell, Workbench
+from asim_fx.exploration.isotonic import Floor, Outcome, divergence_at, mean_outcome
 from asim_fx.exploration.knapsack import Choice, Menu, cost_of, frontier
-from asim_fx.exploration.pooling import Floor, Outcome, divergence_at, mean_outcome
-from asim_fx.exploration.sensitivity import accuracy_among, outcomes_of
+from asim_fx.exploration.scores import accuracy_among, outcomes_of
 
 UNITS: Mapping[str, str] = {"conversions": "conversions", "energy": "J"}
 """Of what a plan may cost."""
@@ -58,22 +59,43 @@ class Trials:
         outcomes = [self.once(choice) for choice in (*steps, choices[-1], *uniform)]
         most = divergence_at([Outcome(0.0, self.ideal), *outcomes], accuracy)
         if most is None or min(one.divergence for one in outcomes) > most:
-            self.refuse(menus, accuracy, cost)
+            self.refuse(menus, Floor(accuracy, most or 0.0), cost)
         return Floor(accuracy, most)
 
-    def refuse(self, menus: Sequence[Menu], accuracy: float, cost: str) -> NoReturn:
-        """Say that an accuracy is out of reach.
+    def cheapest(self, menus: Sequence[Menu], floor: Floor) -> Candidate | None:
+        """Return the cheapest choice simulated so far that holds a floor with all draws; None where none does."""
+        for choice in sorted(self._choices(), key=lambda one: cost_of(menus, one)):
+            if floor.holds(self._so_far(choice)) and floor.holds(self.confirm(choice)):
+                return Candidate(choice, cost_of(menus, choice), self.confirm(choice))
+        return None
+
+    def refuse(self, menus: Sequence[Menu], floor: Floor, cost: str) -> NoReturn:
+        """Say that no choice holds a floor, and why the most accurate one does not.
 
         Raises:
             PlanError: always.
         """
-        choices = dict.fromkeys(choice for choice, _ in self._known)
-        best = max(choices, key=lambda choice: (self.once(choice).accuracy, -cost_of(menus, choice)))
-        message = (
-            f"an accuracy of {accuracy:.2f} % cannot be reached with these options: "
-            f"the best is {self.once(best).accuracy:.2f} % at {cost_of(menus, best) + self._fixed:.6g} {UNITS[cost]}"
-        )
+        best = max(self._choices(), key=lambda choice: (self._so_far(choice).accuracy, -cost_of(menus, choice)))
+        outcome = self._so_far(best)
+        reached = f"{outcome.accuracy:.2f} % at {cost_of(menus, best) + self._fixed:.6g} {UNITS[cost]}"
+        message = f"an accuracy of {floor.accuracy:.2f} % cannot be reached with these options: the best is {reached}"
+        if outcome.accuracy >= floor.accuracy:
+            message = f"no plan holds an accuracy of {floor.accuracy:.2f} % with these options: one reached {reached}, "
+            if self.ideal < floor.accuracy:
+                message += f"but by luck, as the ideal integer model has {self.ideal:.2f} %"
+            else:
+                message += (
+                    f"but its KL divergence from the ideal integer model is {outcome.divergence:.3g} nats, "
+                    f"more than the {floor.divergence:.3g} nats that correspond to this accuracy"
+                )
         raise PlanError(message, hint="allow more votes, digital levels or converter bits, or lower the floor")
+
+    def _choices(self) -> Sequence[Choice]:
+        return list(dict.fromkeys(choice for choice, _ in self._known))
+
+    def _so_far(self, choice: Choice) -> Outcome:
+        """Return the mean over the draws that were run."""
+        return mean_outcome([outcome for (own, _), outcome in self._known.items() if own == choice])
 
     @property
     def count(self) -> int:
@@ -83,7 +105,7 @@ class Trials:
     def _simulate(self, choice: Choice, seeds: Sequence[int]) -> Outcome:
         new = [seed for seed in seeds if (choice, seed) not in self._known]
         if new:
-            self._tell("simulating plans")
+            self._tell(f"simulating plans, {self.count} done")
             converted = self._bench.convert(self._bench.spec_with(self._findings.chosen(choice)))
             for seed, outcome in zip(
                 new, outcomes_of(converted, self._bench.choosing, self._reference, new), strict=True

@@ -5,14 +5,10 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 
-import pytest
-import torch
-
 from asim_fx.cli.work.calibrating import CalibrationOptions
-from asim_fx.cli.work.exploring import BenchOf, DataOptions, Question, halves
+from asim_fx.cli.work.exploring import BenchOf, DataOptions, Question
 from asim_fx.cli.work.planning import ModelOptions
 from asim_fx.exploration.on_ray import _prepared
-from asim_fx.exploration.sensitivity import Images
 from asim_fx.spec import load_spec
 
 QUESTION = Question(
@@ -46,26 +42,3 @@ def test_other_questions_are_others() -> None:
         replace(QUESTION, fold_batch_norm=False),
     ]
     assert all(BenchOf(other) != BenchOf(QUESTION) for other in others)
-
-
-@pytest.mark.parametrize(
-    "labels",
-    [
-        [0, 0, 0, 1, 1, 1, 1],  # class by class, as in a folder
-        [0, 1, 2, 3] * 3,  # in turn from each class
-        [0, 0, 2],
-    ],
-)
-def test_no_half_lacks_a_class_that_has_two_images(labels: list[int]) -> None:
-    pictures = torch.arange(float(len(labels))).reshape(-1, 1, 1, 1)
-    one, other = halves(Images(pictures, torch.tensor(labels), 4))
-    assert sorted([*one.images.flatten().tolist(), *other.images.flatten().tolist()]) == list(range(len(labels)))
-    for label in set(labels):
-        counts = [(half.labels == label).sum().item() for half in (one, other)]
-        assert abs(counts[0] - counts[1]) <= 1
-    assert [labels[int(place)] for place in one.images.flatten()] == one.labels.tolist()
-
-
-def test_images_that_mix_classes_are_halved_by_turns() -> None:
-    one, _ = halves(Images(torch.arange(6.0).reshape(-1, 1, 1, 1), torch.tensor([0, 0, 1, 1, 0, 1]), 4))
-    assert one.images.flatten().tolist() == [0, 2, 4]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -79,3 +80,52 @@ def test_other_errors_stay_what_they_are() -> None:
     with pytest.raises(ZeroDivisionError), raising_interrupts():
         raise ZeroDivisionError
     assert signal.getsignal(signal.SIGINT) is before
+
+
+FLAGGED = """
+import os, signal, sys
+from asim_fx.cli.interrupts import interrupt_flag
+
+def interrupt(number=signal.SIGINT):
+    os.kill(os.getpid(), number)
+
+with interrupt_flag() as stopped:
+    children = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        child = os.fork()
+        if child == 0:  # as a process that decodes images
+            for _ in range(3):
+                interrupt(number)
+            os._exit(7)
+        children.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    print(*children, stopped())
+    interrupt()
+    print(stopped(), flush=True)
+    if "twice" in sys.argv:
+        interrupt()
+"""
+
+
+def flagged(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", FLAGGED, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, timeout=60)
+
+
+def test_the_first_interrupt_of_a_training_is_answered() -> None:
+    once = flagged()
+    assert once.returncode == 0
+    assert once.stdout == "7 130 False\nTrue\n"  # forks survive Ctrl-C, end at SIGTERM, and say nothing
+    assert once.stderr == ("interrupted: the run stops before its next update\nhint: interrupt again to stop at once\n")
+
+
+def test_the_second_interrupt_promises_no_checkpoint() -> None:
+    twice = flagged("twice")
+    assert twice.returncode == 130
+    assert twice.stderr.splitlines()[2:] == [
+        "error: interrupted",
+        "hint: with --resume the same command goes on from its last checkpoint, if any",
+    ]
+
+
+def test_of_several_processes_one_answers() -> None:
+    assert flagged("twice", RANK="1", WORLD_SIZE="2").stderr == ""

@@ -159,3 +159,20 @@ def test_bad_data(capsys, tmp_path: Path) -> None:
     impossible = ("--set", "rules=[{match: {name: stem}, weight_bits: 4}]", "-b", 4, "--num-samples", 4)
     refused = run(capsys, "asim-sweep", "asim:digits_vit", "generic-255x8b", "--data", "digits", *impossible)
     is_refused(refused, 4, "no cell can be run", "matches nothing")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--optuna", 4), ("--optuna needs the package optuna", "asim-fx[explore]")),
+        (("--ray", "local"), ("--ray needs the package ray", "asim-fx[ray]")),
+        (("-o", "out"), ("--no-plots turns off, needs the package matplotlib", "asim-fx[explore]")),
+    ],
+)
+def test_packages_that_are_missing(
+    capsys, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[object, ...], words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("asim_fx.cli.work.modules.find_spec", lambda _: None)
+    is_refused(run(capsys, "asim-sweep", *NET, "--set", "defaults.input_encoding=1,2", *arguments), 2, *words)
+    assert not list(tmp_path.iterdir())

@@ -28,6 +28,11 @@ def prepare() -> Callable[[Settings], CellResult]:
     return measure
 
 
+def dies_at_the_start() -> Callable[[Settings], CellResult]:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
 class Fragile:
     """Kills its process the first time it meets some cell."""
 

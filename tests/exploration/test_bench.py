@@ -11,7 +11,7 @@ from asim_fx.analysis import analyse
 from asim_fx.data import DataSource
 from asim_fx.errors import DataError
 from asim_fx.exploration.axes import Settings, overrides
-from asim_fx.exploration.bench import Bench, spec_identity, weights_identity
+from asim_fx.exploration.bench import Bench, IdealCache, spec_identity, weights_identity
 from asim_fx.exploration.calibrator import Calibrator
 from asim_fx.simulation import SimulationResult, simulate
 from asim_fx.spec import load_spec
@@ -66,7 +66,7 @@ def test_a_calibrated_cell_is_what_a_conversion_of_its_own_gives(
 ) -> None:
     pictures = Pictures(torch.randn(7, 2, 8, 8, generator=torch.Generator().manual_seed(9)), torch.arange(7) % 5)
     calibrator = Calibrator.of(source(pictures, batch_size=3))
-    calibrating = replace(bench, calibrator=calibrator, ideal={})
+    calibrating = replace(bench, calibrator=calibrator, ideal_cache=IdealCache())
     for cell in (*CALIBRATED, CALIBRATED[0]):  # the second time from what was seen before
         alone = asim_fx.convert(small_net, load_spec("generic-255x8b", overrides(cell)), images)
         asim_fx.calibrate(alone, [batch for batch, _ in source(pictures, batch_size=3)])
@@ -96,10 +96,10 @@ def test_the_ideal_integer_model_runs_once_for_cells_that_share_it(
         return simulate(*args, integer=integer, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr("asim_fx.exploration.bench.simulate", counted)
-    fresh = replace(bench, ideal={})
+    fresh = replace(bench, ideal_cache=IdealCache())
     for settings in ("macros.m.adc.bits=5", "macros.m.adc.bits=6", "defaults.weight_bits=3", "defaults.vote.levels=0"):
         path, _, value = settings.partition("=")
-        whole = replace(bench, ideal={}).run(((path, value),))
+        whole = replace(bench, ideal_cache=IdealCache()).run(((path, value),))
         assert fresh.run(((path, value),)) == whole
     assert ran[1::2] == [True, False, True, False]
 

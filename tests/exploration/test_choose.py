@@ -5,9 +5,9 @@ import itertools
 import pytest
 
 from asim_fx.errors import PlanError
-from asim_fx.exploration.choose import cheaper, for_budget, for_floor
+from asim_fx.exploration.choose import cheaper, for_budget, for_floor, promising
+from asim_fx.exploration.isotonic import Floor, Outcome
 from asim_fx.exploration.knapsack import Choice, Item, cost_of, damage_of, frontier
-from asim_fx.exploration.pooling import Floor, Outcome
 
 MENUS = [
     [Item(1, 9), Item(2, 5), Item(3, 2), Item(4, 0)],
@@ -94,3 +94,12 @@ def test_going_down_stops_after_three_failures_in_a_row() -> None:
     assert found.choice == steps[3]
     assert asked == [*reversed(steps[:6])]
     assert cheaper(MENUS, steps[:6], Floor(40.0, 0.5), lambda _: Outcome(1.0, 50.0), confirm) is None
+
+
+def test_only_choices_that_another_clearly_beats_are_left_out() -> None:
+    menus = [[Item(1, 8), Item(2, 4), Item(2, 5), Item(3, 4)], [Item(1, 8), Item(2, 4), Item(2, 3), Item(3, 8)]]
+    uniform = [(place, place) for place in range(4)]
+    assert promising(menus, uniform) == [(0, 0), (1, 1), (2, 2), (3, 3)]
+    louder = [[*menu, Item(9, 20), Item(9, 8)] for menu in menus]
+    assert (4, 4) not in promising(louder, [*uniform, (4, 4), (5, 5)])
+    assert promising([[Item(1, 0), Item(1, 0)]], [(0,), (1,)]) == [(0,)]  # of two equals one stays

@@ -127,3 +127,35 @@ def test_without_a_file() -> None:
     with cell_journal(None, HEADER) as journal:
         journal.append(measure(CELLS[0]))
         assert journal.get(CELLS[0]) == measure(CELLS[0])
+
+
+@pytest.mark.parametrize(
+    "content", [b"my notes, in one line", b"\x00\x01", b'{"what": "asim-sweep", "format": 1, "model"x']
+)
+def test_a_file_of_one_line_that_is_something_else(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="not a results file"), cell_journal(path, HEADER, resume=True):
+        pass
+    assert path.read_bytes() == content
+
+
+def test_two_sweeps_do_not_share_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    for options in ({"resume": True}, {"overwrite": True}):
+        with cell_journal(path, HEADER, resume=True) as journal:
+            journal.append(measure(CELLS[0]))
+            before = path.read_bytes()
+            with pytest.raises(UsageError, match="in use by another sweep"), cell_journal(path, HEADER, **options):
+                pass
+            journal.append(measure(CELLS[1]))
+            assert path.read_bytes().startswith(before)
+    write(path, resume=True)  # free again
+
+
+def test_a_line_is_on_disk_before_the_next_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.jsonl"
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", lambda _: synced.append(path.read_bytes().count(b"\n")))
+    write(path)
+    assert synced == [1, 2, 3, 4]

@@ -14,10 +14,10 @@ from asim_fx.analysis import analyse
 from asim_fx.errors import PlanError, UsageError
 from asim_fx.exploration.calibrator import Calibrator
 from asim_fx.exploration.findings import Findings, Workbench, measure_sites
+from asim_fx.exploration.images import Images
 from asim_fx.exploration.knapsack import cost_of
 from asim_fx.exploration.options import Choices, Goal, Option
 from asim_fx.exploration.planner import make_plan
-from asim_fx.exploration.sensitivity import Images, divergence, reference_option
 from asim_fx.spec import load_spec
 
 CHOICES = Choices((1, 2, 4), (0, 2), ((0, 1), (4, 3)))
@@ -62,9 +62,9 @@ def test_a_plan_for_a_floor(bench: Workbench, findings: Findings) -> None:
     plan = make_plan(bench, findings, Goal(drop=5.0))
     own, *others = plan.measured
     assert own.name == "plan"
-    uniform = next((one for one in others if one.name.startswith("best uniform")), None)
-    if uniform is not None:
-        assert own.conversions <= uniform.conversions
+    uniform = next(one for one in others if one.name.startswith("best uniform"))
+    assert own.conversions <= uniform.conversions
+    assert "corresponds to a KL divergence of" in plan.notes[0]
     assert own.chosen_on >= float(plan.goal.split()[-2]) - 1e-9
     assert set(plan.options) == set(findings.sites)
     assert sum(plan.damage.values()) == pytest.approx(1)
@@ -106,6 +106,17 @@ def test_goals_out_of_reach_say_what_is_in_reach(bench: Workbench, findings: Fin
         make_plan(bench, findings, Goal(budget=least, drop=0.0))
 
 
+@pytest.mark.parametrize("unknown", ["of a planned site", "of the digital ones"])
+def test_energy_that_is_not_known_is_not_counted_as_none(bench: Workbench, findings: Findings, unknown: str) -> None:
+    if unknown == "of the digital ones":
+        lacking = replace(findings, fixed_energy_j=None)
+    else:
+        lacking = replace(findings, energy_j=({**findings.energy_j[0], "head": None}, *findings.energy_j[1:]))
+    with pytest.raises(UsageError, match="does not say enough for the energy of"):
+        make_plan(bench, lacking, Goal(cost="energy", drop=5.0))
+    assert make_plan(bench, lacking, Goal(drop=5.0)).measured
+
+
 def test_nothing_to_plan(bench: Workbench) -> None:
     digital = Workbench(
         bench.analysed, load_spec("ideal", ["defaults.target=integer"]), bench.choosing, bench.reporting
@@ -116,20 +127,9 @@ def test_nothing_to_plan(bench: Workbench) -> None:
 
 def test_options_that_the_hardware_cannot_have_are_left_out(bench: Workbench) -> None:
     found = measure_sites(bench, Choices((1, 16), (0,), ((0, 1),), (8,)), samples=4)
-    assert len(found.options) + len(found.dropped) == 2
-    assert all("encoding 16" in words for words in found.dropped)
-
-
-def test_divergence() -> None:
-    scores = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
-    assert divergence(scores, scores) == pytest.approx(0, abs=1e-6)
-    assert divergence(scores, scores + 3) == pytest.approx(0, abs=1e-6)  # probabilities do not see it
-    assert 0 < divergence(scores, scores + 0.1 * scores.flip(1)) < divergence(scores, scores + scores.flip(1))
-
-
-def test_the_reference_is_of_medium_noise() -> None:
-    noise = [{"a": level, "b": level} for level in (5.0, 1.0, 3.0)]
-    assert reference_option(noise, ["a", "b"]) == 2
+    assert found.options == (Option(1, 0, 0, 1, 8),)
+    (words,) = found.dropped
+    assert words.startswith("encoding 16, hybrid 0, no votes, ADC 8: `input_encoding: 16` is wider than the input")
 
 
 def test_what_needs_calibration_is_refused(bench: Workbench) -> None:
@@ -140,7 +140,7 @@ def test_what_needs_calibration_is_refused(bench: Workbench) -> None:
 def test_a_plan_of_calibrated_windows(bench: Workbench, images: Tensor) -> None:
     """The spec that is written gives, calibrated on the same images, what the plan was measured with."""
     settings = ["macros.m.adc.range=calibrated", "macros.m.adc.bits=5", "defaults.scale=static"]
-    calibrator = Calibrator("", "", [bench.choosing.images[:4]])
+    calibrator = Calibrator("", "", [next(bench.choosing.batches())[:4]])
     calibrating = replace(bench, spec=load_spec(bench.spec, settings), calibrator=calibrator)
     found = measure_sites(calibrating, Choices((1, 2), (0,), ((0, 1),)), samples=12)
     seen = len(calibrator.observations.macs)

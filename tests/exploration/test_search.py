@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
+from asim_fx.cli.sweep import _recorded
 from asim_fx.errors import UsageError
-from asim_fx.exploration.axes import Settings, parse_axes
+from asim_fx.exploration import search as module
+from asim_fx.exploration.axes import Axis, Settings, parse_axes
 from asim_fx.exploration.cells import OBJECTIVES, CellResult, pareto_front
+from asim_fx.exploration.journal import cell_journal
 from asim_fx.exploration.search import Sampler, Search, search
 from tests.exploration.standins import measure
 
@@ -43,6 +47,31 @@ def test_a_resumed_search_makes_the_same_choices(sampler: Sampler, at_once: int)
     assert set(resumed.measured) | set(half) == set(whole.known)
 
 
+def test_results_are_in_the_order_tried_also_after_a_resumption(tmp_path: Path) -> None:
+    plan = Search(24, BOTH, seed=5, at_once=4)
+    tried: list[Settings] = []
+
+    def backwards(cells: Sequence[Settings]) -> Iterator[CellResult]:
+        return map(measure, reversed(cells))
+
+    def sweep(path: Path) -> list[CellResult]:
+        with cell_journal(path, {}, resume=True) as journal:
+
+            def run(cells: Sequence[Settings]) -> Iterator[CellResult]:
+                tried.extend(cells)
+                return _recorded(backwards, journal, cells)
+
+            return search(AXES, plan, run)
+
+    whole = tmp_path / "whole.jsonl"
+    results = sweep(whole)
+    assert [result.settings for result in results] == tried
+    lines = whole.read_text().splitlines(keepends=True)
+    half = tmp_path / "half.jsonl"
+    half.write_text("".join([lines[0], *lines[2::2]]))  # some of each turn, as several processes leave them
+    assert sweep(half) == results
+
+
 def test_another_seed_searches_elsewhere() -> None:
     found = {tuple(Counting_order(seed)) for seed in range(3)}
     assert len(found) == 3
@@ -61,9 +90,26 @@ def test_one_objective_is_improved() -> None:
     assert pareto_front(results, BOTH[:1])
 
 
-def test_cells_that_cannot_be_run_are_left_behind() -> None:
-    results = search(parse_axes(["bits=12,13"]), Search(12, BOTH, seed=0), Counting())
-    assert {dict(result.settings)["bits"] for result in results} == {"12", "13"}
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_cells_that_cannot_be_run_are_left_behind(monkeypatch: pytest.MonkeyPatch, sampler: Sampler) -> None:
+    """Once it is known that a value cannot be run, few trials go to it."""
+    tried: list[str] = []
+    choose = module._choose
+
+    def watched(trial: object, axes: Sequence[Axis]) -> Settings:
+        chosen = choose(trial, axes)
+        tried.append(dict(chosen)["bits"])
+        return chosen
+
+    monkeypatch.setattr(module, "_choose", watched)
+    search(parse_axes(["bits=4,13,8,12"]), Search(60, BOTH[:1], sampler, seed=0), Counting())
+    assert "13" in tried[:20]
+    assert tried[20:].count("13") < 40 / 4  # less than by chance
+
+
+def test_a_search_survives_that_nothing_can_be_run() -> None:
+    (result,) = search(parse_axes(["bits=13"]), Search(4, BOTH), Counting())
+    assert result.error
 
 
 def test_an_unknown_cost() -> None:

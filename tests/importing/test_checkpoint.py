@@ -70,7 +70,7 @@ def test_a_resnet_without_bounds(large: bool, name: str, tmp_path: Path, capsys:
 def test_bounds_go_where_the_model_has_a_place_for_them(tmp_path: Path, capsys: Capture) -> None:
     theirs, x = PublishedResNet(0.25, large=False), torch.randn(2, 3, 32, 32)
     file, out = save(theirs, tmp_path / "theirs.pkl"), tmp_path / "weights.safetensors"
-    command = ("asim-import", "checkpoint", file, "--model", "asim:resnet18_cifar", "-o", out)
+    command = ("asim-import", "checkpoint", file, "--model", "asim:resnet18_cifar", "-o", out, "--overwrite")
     assert "bound:" not in run(capsys, *command, "--model-kwargs", "pact=True").out
     model = build_model("asim:resnet18_cifar", model_kwargs={"pact": True}, checkpoint=out).model
     assert same(model, theirs, x)
@@ -95,7 +95,7 @@ def test_a_thin_resnet_as_data_parallel_training_keeps_it(tmp_path: Path, capsys
     file = tmp_path / "theirs.th"
     state = {f"module.{name}": value for name, value in theirs.state_dict().items()}
     torch.save({"state_dict": state, "best_prec1": 91.7}, file)
-    command = ("asim-import", "checkpoint", file, "-o", out, "--model")
+    command = ("asim-import", "checkpoint", file, "-o", out, "--overwrite", "--model")
     assert run(capsys, *command, "asim:resnet20_cifar").code == 0
     model = build_model("asim:resnet20_cifar", checkpoint=out, num_classes=7).model
     assert same(model, theirs, torch.randn(2, 3, 32, 32))
@@ -282,3 +282,18 @@ def test_the_published_vit() -> None:
 def test_numpy_numbers_beside_the_weights_are_read(tmp_path: Path) -> None:
     model = nn.Linear(2, 3)
     load_checkpoint(nn.Linear(2, 3), save(model, tmp_path / "x.pkl"))
+
+
+def test_nothing_is_written_over(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "weights.pkl"
+    file.write_bytes(b"weights")
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(b"other weights")
+    command = ("asim-import", "checkpoint", file, "--model", "asim:resnet18_cifar", "-o")
+    refused = run(capsys, *command, file, "--overwrite")
+    assert refused.code == 2
+    assert "is a file that the command reads" in refused.err
+    refused = run(capsys, *command, other)
+    assert refused.code == 2
+    assert "--overwrite replaces it" in refused.err
+    assert (file.read_bytes(), other.read_bytes()) == (b"weights", b"other weights")

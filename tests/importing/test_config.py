@@ -197,3 +197,18 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     assert "print(1)" in refused.err
     assert "never run" in refused.err
     assert run(capsys, "asim-import", "config", tmp_path / "none.py").code == 2
+
+
+def test_nothing_is_written_over(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file, spec = tmp_path / "config.py", tmp_path / "spec.yaml"
+    file.write_text(config_text(CNN))
+    spec.write_text("# mine\n")
+    refused = run(capsys, "asim-import", "config", file, "-o", file, "--overwrite")
+    assert refused.code == 2
+    assert "is a file that the command reads" in refused.err
+    refused = run(capsys, "asim-import", "config", file, "-o", spec)
+    assert refused.code == 2
+    assert "--overwrite replaces it" in refused.err
+    assert (file.read_text(), spec.read_text()) == (config_text(CNN), "# mine\n")
+    assert run(capsys, "asim-import", "config", file, "-o", spec, "--overwrite").code == 0
+    assert "mine" not in spec.read_text()

@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from asim_fx.analysis import analyse
 from asim_fx.cli.work.calibrating import CalibrationOptions, open_images
@@ -23,7 +20,8 @@ from asim_fx.exploration.bench import Bench
 from asim_fx.exploration.calibrator import Calibrator
 from asim_fx.exploration.cells import Evaluate
 from asim_fx.exploration.findings import Workbench
-from asim_fx.exploration.sensitivity import Images, scores_of
+from asim_fx.exploration.images import halves, read_images, same_images
+from asim_fx.exploration.scores import scores_of
 from asim_fx.models.devices import resolve_device
 from asim_fx.spec import HardwareSpec, load_spec
 
@@ -134,73 +132,47 @@ def _open_data(question: Question, config: Mapping[str, Any]) -> DataSource:
     )
 
 
-def images_of(data: DataSource) -> Images:
-    """Read all images into memory.
-
-    Raises:
-        DataError: one cannot be decoded or has no label, or there are none.
-    """
-    batches = list(data)
-    if not batches:
-        message = f"{data.description}: there are no images"
-        raise DataError(message)
-    labels = torch.cat([labels for _, labels in batches])
-    if int(labels.min()) < 0:
-        message = f"{data.description}: some images have no label"
-        raise DataError(message)
-    return Images(torch.cat([images for images, _ in batches]), labels, data.batch_size)
-
-
-def halves(images: Images) -> tuple[Images, Images]:
-    """Return every other image, and the rest; every other one of each class where a half would lack one otherwise.
-
-    Images that lie class by class, or in no order, are halved alike either way; images in turn from each class are not.
-
-    Raises:
-        DataError: there are not two images.
-    """
-    if len(images) < 2:
-        message = "a plan needs at least two images: one to choose on and one to report on"
-        raise DataError(message)
-    labels = images.labels.tolist()
-    parts = torch.arange(len(images)) % 2
-    if set(labels[0::2]) != set(labels[1::2]) and len(set(labels)) < len(labels):
-        seen: Counter[int] = Counter()
-        for place, label in enumerate(labels):
-            parts[place] = (seen[label] + label) % 2  # the first of a class goes to either half, by its class
-            seen[label] += 1
-    one, other = (Images(images.images[parts == k], images.labels[parts == k], images.batch_size) for k in (0, 1))
-    return one, other
-
-
 def open_workbench(question: Question, choose_split: str | None) -> Workbench:
     """Build and capture the model, and read images to choose and to report on.
 
     Args:
         question: the model, the hardware and the images to report on.
-        choose_split: the part of the data to choose on; None: every other image of the one to report on.
+        choose_split: the part of the data to choose on; None: every second image is chosen on, and the others are
+            reported on.
 
     Raises:
         AsimError: something of it is not possible.
     """
     bench = open_bench(question)
-    reporting = images_of(bench.data)
     if choose_split is None:
-        choosing, reporting = halves(reporting)
+        choosing, reporting = halves(read_images(bench.data))
     else:
         other = replace(question, data=replace(question.data, split=choose_split))
         source = bench.analysed.source
-        choosing = images_of(_open_data(other, {} if source is None else source.data_config))
+        data = _open_data(other, {} if source is None else source.data_config)
+        if data.identity == bench.data.identity:
+            raise _same_images(question, choose_split)
+        choosing, reporting = read_images(data), read_images(bench.data)
+        if same_images(choosing, reporting):  # some data sets have two names for one part
+            raise _same_images(question, choose_split)
     if len({*choosing.labels.tolist(), *reporting.labels.tolist()}) == 1:
         message = f"{bench.data.description}: {_ONE_CLASS}"
         raise DataError(message, hint=_FOLDER_HINT)
     workbench = Workbench(bench.analysed, bench.spec, choosing, reporting, question.seeds, bench.calibrator)
     classes = int(max(choosing.labels.max(), reporting.labels.max())) + 1
-    outputs = scores_of(workbench.convert(load_spec("ideal")), choosing.first(1)).shape[1]
+    outputs = scores_of(workbench.convert(load_spec("ideal")), choosing.spread(1)).shape[1]
     if classes > outputs:
         message = f"the data has {classes} classes; the model tells {outputs} apart"
         raise DataError(message, hint="give --num-classes and a checkpoint for this data")
     return workbench
+
+
+def _same_images(question: Question, choose_split: str) -> DataError:
+    message = (
+        f"--choose-split {choose_split} names the same images of {question.data.source} as "
+        f"--split {question.data.split}: a plan would be reported on the images it was chosen on"
+    )
+    return DataError(message, hint="name another part, or leave it out: every second image is then chosen on")
 
 
 @dataclass(frozen=True)

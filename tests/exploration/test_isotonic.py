@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asim_fx.exploration.pooling import Outcome, divergence_at, mean_outcome, pooled
+from asim_fx.exploration.isotonic import Outcome, divergence_at, mean_outcome, pooled
 
 OUTCOMES = st.lists(st.builds(Outcome, st.floats(0, 3), st.floats(0, 100)), min_size=1, max_size=12)
 

@@ -1,8 +1,8 @@
-"""Accuracy as a falling function of divergence, pooled over all that was simulated.
+"""Accuracy as a falling function of divergence: an isotonic fit to everything that was simulated.
 
-On a few hundred images top-1 does not tell plans of neighbouring cost apart: one image is half a point, and few images
-are close enough to call to have a say. Every image has a say in how far the class probabilities move. So plans are
-compared by that divergence, and the divergence that goes with an accuracy is read off all simulations together.
+On a few hundred images top-1 cannot tell plans of similar cost apart: one image is half a point, and only the images
+near a decision count. The divergence of the class probabilities depends on every image. So plans are compared by their
+divergence, and the fit says which divergence corresponds to a given accuracy.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """What a plan must hold.
+    """The two limits that a plan must meet.
 
     Attributes:
-        accuracy: top-1 in percent.
-        divergence: that goes with it by all simulations together, in nats; see ``divergence_at``.
+        accuracy: the least top-1 in percent.
+        divergence: the greatest divergence in nats; what corresponds to the accuracy, see ``divergence_at``.
     """
 
     accuracy: float
     divergence: float
 
     def holds(self, outcome: Outcome) -> bool:
-        """Whether an outcome is on the right side of both."""
+        """Return whether an outcome meets both limits."""
         return outcome.divergence <= self.divergence and outcome.accuracy >= self.accuracy - _ROUNDING
 
 
@@ -52,7 +52,7 @@ def mean_outcome(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def pooled(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Return accuracies that only fall as divergence grows: means of neighbours that do not.
+    """Return outcomes whose accuracy falls as divergence grows; neighbours that break this are replaced by their mean.
 
     Source: pool adjacent violators, Ayer et al., "An empirical distribution function for sampling with incomplete
     information", Annals of Mathematical Statistics 26 (1955): the least squares fit of a falling function.
@@ -67,9 +67,9 @@ def pooled(outcomes: Iterable[Outcome]) -> list[Outcome]:
 
 
 def divergence_at(outcomes: Iterable[Outcome], accuracy: float) -> float | None:
-    """Return the greatest divergence that goes with at least this accuracy; None where no outcome reaches it.
+    """Return the greatest divergence at which the fit has at least this accuracy; None where it nowhere has.
 
-    Between two pooled outcomes it lies on the line that joins them; nothing is assumed beyond the last.
+    The fit is linear between two pooled outcomes. Nothing is assumed beyond the last one.
     """
     knots = pooled(outcomes)
     accuracy -= _ROUNDING
