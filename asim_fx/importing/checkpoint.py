@@ -101,9 +101,9 @@ def _without_other_stem(
     notes.append(f"left out: the {unused}, which this network does not use")
     if not takes_small and classes_of(state) in _CLASSES_OF_SMALL_IMAGES:
         notes.append(
-            f"these weights have {classes_of(state)} classes and so were probably trained on CIFAR, where the published "
-            "ResNet uses its 3x3 first convolution; the 7x7 one, which this model takes, was then never trained. The "
-            "asim:*_cifar models take the 3x3 one"
+            f"these weights have {classes_of(state)} classes and so were probably trained on CIFAR, where the "
+            "published ResNet uses its 3x3 first convolution; the 7x7 one, which this model takes, was then never "
+            "trained. The asim:*_cifar models take the 3x3 one"
         )
     return state
 
