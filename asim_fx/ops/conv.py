@@ -19,6 +19,30 @@ def output_extent(size: int, kernel: int, stride: int, before: int, after: int, 
     return (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
 
 
+def output_extents(
+    streamed: Sequence[int],
+    stored: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+) -> list[int]:
+    """Return the length of a convolution's result along each spatial dimension, from the shapes of its operands.
+
+    Raises:
+        InputError: the kernel is larger than the padded input.
+    """
+    extents = [
+        output_extent(streamed[2 + d], stored[2 + d], stride[d], padding[2 * d], padding[2 * d + 1], dilation[d])
+        for d in range(len(stride))
+    ]
+    if min(extents) < 1:
+        message = (
+            f"a kernel of {'x'.join(map(str, stored[2:]))} does not fit an input of {tuple(streamed[2:])} padded by "
+        )
+        raise InputError(message + f"{tuple(padding)}")
+    return extents
+
+
 def check_conv(streamed: Sequence[int], stored: Sequence[int], dims: int, groups: int) -> None:
     """Check the shapes of the input and of the weight of a convolution.
 
@@ -93,12 +117,7 @@ def conv_reduction(
     kernel = tuple(stored.shape[2:])
     padded = pad_spatial(streamed, padding).contiguous()
     batch = padded.shape[0]
-    extents = [output_extent(padded.shape[2 + d], kernel[d], stride[d], 0, 0, dilation[d]) for d in range(dims)]
-    if min(extents) < 1:
-        message = (
-            f"a kernel of {'x'.join(map(str, kernel))} does not fit an input of {tuple(streamed.shape[2:])} padded by "
-        )
-        raise InputError(message + f"{tuple(padding)}")
+    extents = output_extents(streamed.shape, stored.shape, stride, padding, dilation)
     channels, outputs = stored.shape[1], stored.shape[0] // groups
     positions, length = math.prod(extents), channels * math.prod(kernel)
     steps = padded.stride()

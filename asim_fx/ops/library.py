@@ -15,7 +15,7 @@ from torch import Tensor
 
 from asim_fx.ir import ConvGeometry
 from asim_fx.ops.config import loads
-from asim_fx.ops.conv import check_conv, output_extent
+from asim_fx.ops.conv import check_conv, output_extents
 from asim_fx.ops.conv_transpose import check_conv_transpose, simulate_conv_transpose
 from asim_fx.ops.draws import Seed
 from asim_fx.ops.gradients import conv_gradients, conv_transpose_gradients, linear_gradients, matmul_gradients
@@ -99,10 +99,7 @@ def _(
     groups: int,
 ) -> Tensor:
     check_conv(x.shape, weight.shape, len(stride), groups)
-    extents = [
-        output_extent(x.shape[2 + d], weight.shape[2 + d], stride[d], padding[2 * d], padding[2 * d + 1], dilation[d])
-        for d in range(len(stride))
-    ]
+    extents = output_extents(x.shape, weight.shape, stride, padding, dilation)
     return x.new_empty((x.shape[0], weight.shape[0], *extents))
 
 
