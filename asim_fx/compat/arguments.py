@@ -175,11 +175,12 @@ def whole_number(value: Any, what: str, least: int, most: int | None = None) -> 
     if isinstance(value, bool) or not isinstance(value, Integral):
         message = f"{what} is {value!r}, and must be a whole number"
         raise UsageError(message)
-    if value < least or (most is not None and value > most):
+    number = int(value)
+    if number < least or (most is not None and number > most):
         span = f"at least {least}" if most is None else f"from {least} to {most}"
-        message = f"{what} is {value}, and must be {span}"
+        message = f"{what} is {number}, and must be {span}"
         raise UsageError(message)
-    return int(value)
+    return number
 
 
 def amount(value: Any, what: str) -> float:
