@@ -54,7 +54,7 @@ class DataError(UsageError):
 
 
 class InputError(UsageError):
-    """A tensor given to a converted model does not have the captured shape or dtype."""
+    """A tensor does not have the shape or dtype that a converted model, a module or an operation takes."""
 
 
 class ArtifactError(UsageError):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral
-from typing import Any, Literal
+from numbers import Integral, Real
+from typing import Any, Literal, get_args
 
 from asim_fx.errors import UsageError
 from asim_fx.ir import BatchLayout, BitPlan, VoteRule, input_plane_widths
@@ -21,6 +22,15 @@ _OWN_NAMES = {
     "av": {"vbit": "wbit", "abit": "xbit", "a_enc": "act_enc"},
 }
 """Attention's names, after the prefix ``qk_`` or ``av_``: Q and V are stored, K and the scores are streamed."""
+
+_SHARED = ("nrow", "hybrid_levels", "voting_levels", "num_samp")
+"""Arguments that attention has once, without a prefix."""
+
+_WHOLE = ("wbit", "xbit", "nrow", "adc_prec", "act_enc", "hybrid_levels", "voting_levels", "num_samp")
+_NUMBERS = ("rand_noise_sigma", "non_linear_sigma", "non_linear_alpha", "weight_var")
+_LEAST = {"hybrid_levels": 0, "voting_levels": 0}
+_MOST = {"wbit": 16, "xbit": 16, "adc_prec": 24}
+"""What a hardware spec allows too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +91,14 @@ def config_of(
     layout: BatchLayout | None = None,
     digital_cycles: DigitalCycles = "exact",
     site: str = "compat",
+    where: str = "cfg",
 ) -> OpConfig:
-    """Translate ASiM's arguments.
+    """Translate ASiM's arguments; ``where`` begins the messages of errors.
 
     Raises:
-        UsageError: two arguments that exclude each other; both are named.
+        UsageError: an argument that has no meaning, or two that exclude each other; both are named.
     """
-    _check(arguments, variant, signed)
+    arguments = checked(arguments, variant=variant, signed=signed, digital_cycles=digital_cycles, where=where)
     parallel = variant == "weight_parallel"
     if parallel:
         # The input is applied whole, whatever act_enc says.
@@ -118,32 +129,119 @@ def config_of(
     )
 
 
-def _check(arguments: AsimArguments, variant: str, signed: bool) -> None:
-    for name in ("wbit", "xbit", "nrow", "adc_prec", "act_enc", "hybrid_levels", "voting_levels", "num_samp"):
-        value = getattr(arguments, name)
-        if (value is not None or name != "adc_prec") and (isinstance(value, bool) or not isinstance(value, Integral)):
-            message = f"cfg: {name} is {value!r}, and must be a whole number"
-            raise UsageError(message)
-    for name in ("hybrid_levels", "voting_levels"):
-        if getattr(arguments, name) < 0:
-            message = f"cfg: {name} is {getattr(arguments, name)}, and must be at least 0"
-            raise UsageError(message)
-    for name in ("wbit", "xbit", "nrow", "act_enc", "num_samp"):
-        if getattr(arguments, name) < 1:
-            message = f"cfg: {name} is {getattr(arguments, name)}, and must be at least 1"
-            raise UsageError(message)
-    if (signed and arguments.xbit < 2) or arguments.wbit < 2:
-        message = "cfg: a signed operand needs at least 2 bits (wbit; xbit unless unsigned)"
+def checked(
+    arguments: AsimArguments,
+    *,
+    signed: bool,
+    variant: str = "base",
+    digital_cycles: str = "exact",
+    where: str = "cfg",
+    op: str = "",
+) -> AsimArguments:
+    """Return arguments as plain ints and floats, once they are found to mean something.
+
+    Args:
+        arguments: as the user gave them.
+        signed: whether the streamed operand is signed.
+        variant: one of ``VARIANTS``.
+        digital_cycles: what digital cycles do.
+        where: what the messages of errors begin with.
+        op: ``qk`` or ``av`` where messages shall use attention's names.
+
+    Raises:
+        UsageError: an argument of the wrong kind or out of range, or two that exclude each other.
+    """
+    plain: dict[str, Any] = {name: getattr(arguments, name) for name in AsimArguments.__dataclass_fields__}
+    for name in _WHOLE:
+        if plain[name] is not None or name != "adc_prec":
+            value = whole_number(plain[name], f"{where}: {_shown(name, op)}", _LEAST.get(name, 1), _MOST.get(name))
+            plain[name] = value
+    for name in _NUMBERS:
+        plain[name] = amount(plain[name], f"{where}: {_shown(name, op)}")
+    found = AsimArguments(**plain)
+    _check_choice(found.voting_how, f"{where}: voting_how", get_args(VoteRule))
+    _check_choice(digital_cycles, f"{where}: digital_cycles", get_args(DigitalCycles))
+    _check_bits(found, signed=signed, parallel=variant == "weight_parallel", where=where, op=op)
+    _check_together(found, variant, where)
+    return found
+
+
+def whole_number(value: Any, what: str, least: int, most: int | None = None) -> int:
+    """Return an argument as an int.
+
+    Raises:
+        UsageError: it is no whole number, or out of range.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        message = f"{what} is {value!r}, and must be a whole number"
         raise UsageError(message)
-    if arguments.adc_prec is not None and arguments.adc_prec < 1:
-        message = f"cfg: adc_prec is {arguments.adc_prec}, and must be at least 1"
+    number = int(value)
+    if number < least or (most is not None and number > most):
+        span = f"at least {least}" if most is None else f"from {least} to {most}"
+        message = f"{what} is {number}, and must be {span}"
         raise UsageError(message)
+    return number
+
+
+def amount(value: Any, what: str) -> float:
+    """Return an argument as a float.
+
+    Raises:
+        UsageError: it is no number, not finite, or negative.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value < 0:
+        message = f"{what} is {value!r}, and must be a finite number of 0 or more"
+        raise UsageError(message)
+    return float(value)
+
+
+def whether(value: Any, what: str) -> bool:
+    """Return an argument that is True or False.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if not isinstance(value, bool):
+        message = f"{what} is {value!r}, and must be True or False"
+        raise UsageError(message)
+    return value
+
+
+def _shown(name: str, op: str) -> str:
+    """Return what the user calls an argument."""
+    if not op or name in _SHARED:
+        return name
+    own = {short: name for name, short in _OWN_NAMES[op].items()}
+    return f"{op}_{own.get(name, name)}"
+
+
+def _check_choice(value: Any, what: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        message = f"{what} is {value!r}"
+        raise UsageError(message, hint=f"one of {', '.join(known)}")
+
+
+def _check_bits(arguments: AsimArguments, *, signed: bool, parallel: bool, where: str, op: str) -> None:
+    for name, bits in (("wbit", arguments.wbit), ("xbit", arguments.xbit if signed else 2)):
+        if bits < 2:
+            message = f"{where}: {_shown(name, op)} is {bits}, and a signed operand needs at least 2 bits"
+            raise UsageError(message)
+    most = arguments.xbit - 1 if signed else arguments.xbit
+    if arguments.act_enc > most and not parallel:
+        message = (
+            f"{where}: {_shown('act_enc', op)} is {arguments.act_enc}, and must be at most {most}: "
+            f"{_shown('xbit', op)} is {arguments.xbit}"
+        )
+        raise UsageError(message + (", of which one is the sign" if signed else ""))
+
+
+def _check_together(arguments: AsimArguments, variant: str, where: str) -> None:
     if arguments.voting_levels and arguments.voting_levels <= arguments.hybrid_levels:
-        message = f"cfg: voting_levels {arguments.voting_levels} leaves nothing to vote on above hybrid_levels "
+        message = f"{where}: voting_levels {arguments.voting_levels} leaves nothing to vote on above hybrid_levels "
         raise UsageError(message + str(arguments.hybrid_levels), hint="both count from level 0, and digital wins")
     if variant in ("current", "weight_parallel") and arguments.non_linear_sigma:
-        message = f"cfg: non_linear_sigma has no meaning in variant {variant}"
+        message = f"{where}: non_linear_sigma has no meaning in variant {variant}"
         raise UsageError(message, hint="set it to 0")
     if variant == "weight_parallel" and arguments.hybrid_levels:
-        message = "cfg: hybrid_levels has no meaning in variant weight_parallel, which has one cycle"
+        message = f"{where}: hybrid_levels has no meaning in variant weight_parallel, which has one cycle"
         raise UsageError(message, hint="set it to 0")

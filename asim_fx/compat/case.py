@@ -12,9 +12,10 @@ from torch import Tensor
 from asim_fx.compat.arguments import VARIANTS, DigitalCycles, config_of, read_arguments, tile_step
 from asim_fx.errors import UsageError
 from asim_fx.ir import BatchLayout
-from asim_fx.ops.conv import output_extent
+from asim_fx.ops.conv import check_conv, output_extents
 from asim_fx.ops.draws import Seed
-from asim_fx.ops.matmul import broadcast_batch
+from asim_fx.ops.linear import check_linear
+from asim_fx.ops.matmul import broadcast_batch, check_matmul
 from asim_fx.ops.operation import simulate_conv, simulate_linear, simulate_matmul
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def simulate_case(
         The float32 result, bias included.
 
     Raises:
-        UsageError: an unknown op, variant or argument, or arguments that exclude each other.
+        InputError: the shapes do not fit.
+        UsageError: an unknown op, variant or argument, arguments that exclude each other, or an array is missing.
         NumericsError: NaN or infinity in an operand.
     """
     op, variant = case.get("op"), case.get("variant", "base")
@@ -55,7 +57,12 @@ def simulate_case(
     if variant not in VARIANTS:
         message = f"unknown variant {variant!r}"
         raise UsageError(message, hint=f"one of {', '.join(VARIANTS)}")
+    missing = [name for name in ("x", "w") if name not in arrays]
+    if missing:
+        message = f"arrays: missing {' and '.join(missing)}"
+        raise UsageError(message, hint="x is the input, w the weight; for qk Q and K^T, for av the scores and V")
     x, w = torch.as_tensor(arrays["x"]).float(), torch.as_tensor(arrays["w"]).float()
+    _check_shapes(case, x, w)
     arguments = read_arguments(case.get("cfg", {}), op)
     taps = math.prod(w.shape[2:]) if op == "conv" else 1
     # Scores are never negative and K may always be, whatever the case says of "signed".
@@ -83,6 +90,15 @@ def simulate_case(
     return y + (bias.view(-1, *[1] * (y.dim() - 2)) if op == "conv" else bias)
 
 
+def _check_shapes(case: Mapping[str, Any], x: Tensor, w: Tensor) -> None:
+    if case["op"] == "conv":
+        check_conv(x.shape, w.shape, w.dim() - 2, case.get("groups", 1))
+    elif case["op"] == "linear":
+        check_linear(x.shape, w.shape)
+    else:
+        check_matmul(x.shape, w.shape)
+
+
 def _geometry(case: Mapping[str, Any], dims: int) -> dict[str, Any]:
     def each(name: str, default: int) -> list[int]:
         value: int | Sequence[int] = case.get(name, default)
@@ -105,8 +121,5 @@ def _elements_of_sample(case: Mapping[str, Any], x: Tensor, w: Tensor) -> int:
         return max(1, math.prod(broadcast_batch(x.shape, w.shape)[1:]) * x.shape[-2] * w.shape[-1])
     geometry = _geometry(case, w.dim() - 2)
     stride, padding, dilation = geometry["stride"], geometry["padding"], geometry["dilation"]
-    extents = [
-        output_extent(x.shape[2 + d], w.shape[2 + d], stride[d], padding[2 * d], padding[2 * d + 1], dilation[d])
-        for d in range(len(stride))
-    ]
+    extents = output_extents(x.shape, w.shape, stride, padding, dilation)
     return max(1, w.shape[0] * math.prod(extents))

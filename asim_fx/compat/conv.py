@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from asim_fx.compat.arguments import AsimArguments, DigitalCycles
-from asim_fx.compat.linear import describe
-from asim_fx.compat.modes import check_mode, fake_quantized, next_draw, operation_text, trimmed
-from asim_fx.ops import library as _library  # noqa: F401 (registers torch.ops.asim)
+from asim_fx.compat.arguments import AsimArguments, DigitalCycles, amount, checked, whether
+from asim_fx.compat.convolution import Convolution
+from asim_fx.compat.modes import check_mode, describe, noise_fraction
 
 _SITE = "ASiMConv2d"
 
 
-class ASiMConv2d(nn.Conv2d):
+class ASiMConv2d(Convolution):
     """A convolution with the arguments and modes of ASiM's; its weights are those of ``torch.nn.Conv2d``.
 
     Groups, dilation, rectangular kernels and every kind of padding work in all modes, which the published simulator's
-    do not; and all row tiles run. Every argument stays an attribute that may be changed at any time; ``trim_noise`` as
-    a fraction, like ASiM's.
+    do not; and all row tiles run. Every argument but channels and kernel size is an attribute that may be changed at
+    any time and is checked when the module is called. The attribute ``trim_noise`` is a fraction, as in ASiM's module.
 
     Args:
         in_channels: as in ``torch.nn.Conv2d``, like the next eight.
@@ -40,17 +37,21 @@ class ASiMConv2d(nn.Conv2d):
         nrow: rows that add up on one column.
         rand_noise_sigma: standard deviation of the random noise, in % of full scale.
         non_linear_sigma: standard deviation of the nonlinear noise, in % of full scale at an empty column.
-        act_enc: bits of the input that one read applies; None: one (bit-serial).
+        act_enc: bits of the input that one read applies, without the sign; None: one (bit-serial).
         signed_act: whether the input is signed.
         hybrid_levels: levels of most significant cycles that are digital; more than there are: all, as in ASiM.
         mode: ``Train``, ``Inference`` or ``Simulation``.
         trim_noise: standard deviation of the noise in Train and Inference, in % of each result.
         device: without effect: the module computes where its input is.
         digital_cycles: ``exact``, or ``adc`` as in the published simulator.
+        voting_levels: levels of most significant cycles that are read several times, as in ASiM's extension.
+        num_samp: how many times; the most common code counts.
 
     Raises:
-        UsageError: an unknown mode; when called: arguments that exclude each other.
+        UsageError: an argument that has no meaning, or two that exclude each other; also when called.
     """
+
+    _site = _SITE
 
     def __init__(
         self,
@@ -77,6 +78,8 @@ class ASiMConv2d(nn.Conv2d):
         device: torch.device | str = "cpu",
         *,
         digital_cycles: DigitalCycles = "exact",
+        voting_levels: int | None = None,
+        num_samp: int | None = None,
     ) -> None:
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode
@@ -85,45 +88,39 @@ class ASiMConv2d(nn.Conv2d):
         self.rand_noise_sigma, self.non_linear_sigma = rand_noise_sigma, non_linear_sigma
         self.act_enc, self.signed_act, self.hybrid_levels = act_enc, signed_act, hybrid_levels
         self.device, self.digital_cycles = device, digital_cycles
-        self.mode: str = check_mode(mode)
-        self.trim_noise = trim_noise / 100
+        self.voting_levels, self.num_samp = voting_levels, num_samp
+        self.mode: str = mode
+        self.trim_noise = noise_fraction(trim_noise, f"{_SITE}: trim_noise")
+        self._checked()
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return the convolution of ``input`` (batch, channels, height, width), as the mode has it.
+        """Return the convolution of ``input``, (batch, channels, height, width) or without a batch, as the mode has it.
 
         Raises:
+            InputError: the shape does not fit.
             NumericsError: NaN or infinity in an operand.
+            UsageError: an argument was changed to one that has no meaning.
         """
-        mode = check_mode(self.mode)
-        if mode == "Train":
-            x = fake_quantized(input, self.xbit, signed=self.signed_act, site=_SITE, role="input")
-            weight = fake_quantized(self.weight, self.wbit, signed=True, site=_SITE, role="weight")
-            return trimmed(self._conv_forward(x, weight, self.bias), self.trim_noise)
-        text = operation_text(
-            self._arguments(),
-            site=_SITE,
+        arguments = self._checked()
+        return self._convolve(
+            input,
+            arguments,
             signed=self.signed_act,
-            exact=mode == "Inference",
-            taps=math.prod(self.kernel_size),
+            mode=check_mode(self.mode),
+            trim_noise=self.trim_noise,
             digital_cycles=self.digital_cycles,
         )
-        # Torch keeps them as F.pad takes them, last dimension first, whatever form they were given in.
-        left, right, top, bottom = self._reversed_padding_repeated_twice
-        sides = [top, bottom, left, right]
-        if self.padding_mode != "zeros":
-            input = F.pad(input, [left, right, top, bottom], mode=self.padding_mode)
-            sides = [0, 0, 0, 0]
-        y: Tensor = torch.ops.asim.conv(
-            input, self.weight, next_draw(), None, text, self.stride, sides, self.dilation, self.groups
-        )
-        if mode == "Inference":
-            y = trimmed(y, self.trim_noise)
-        return y if self.bias is None else y + self.bias.view(-1, 1, 1)
 
     def extra_repr(self) -> str:
         """Return the arguments in one line."""
         convolution: str = super().extra_repr()  # type: ignore[no-untyped-call]
         return f"{convolution}, {describe(self._arguments(), self.mode)}"
+
+    def _checked(self) -> AsimArguments:
+        check_mode(self.mode)
+        amount(self.trim_noise, f"{_SITE}: trim_noise")
+        signed = whether(self.signed_act, f"{_SITE}: signed_act")
+        return checked(self._arguments(), signed=signed, digital_cycles=self.digital_cycles, where=_SITE)
 
     def _arguments(self) -> AsimArguments:
         return AsimArguments(
@@ -131,8 +128,10 @@ class ASiMConv2d(nn.Conv2d):
             xbit=self.xbit,
             nrow=self.nrow,
             adc_prec=self.adc_prec,
-            act_enc=self.act_enc or 1,
+            act_enc=1 if self.act_enc is None else self.act_enc,
             rand_noise_sigma=self.rand_noise_sigma,
             non_linear_sigma=self.non_linear_sigma,
-            hybrid_levels=self.hybrid_levels or 0,
+            hybrid_levels=0 if self.hybrid_levels is None else self.hybrid_levels,
+            voting_levels=0 if self.voting_levels is None else self.voting_levels,
+            num_samp=1 if self.num_samp is None else self.num_samp,
         )

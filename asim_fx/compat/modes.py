@@ -7,12 +7,12 @@ the same noise. Simulation: the macro.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from asim_fx.compat.arguments import AsimArguments, DigitalCycles, config_of, tile_step
+from asim_fx.compat.arguments import AsimArguments, DigitalCycles, amount, config_of, tile_step
 from asim_fx.errors import UsageError
 from asim_fx.nn.module import integer_config
 from asim_fx.ops.config import Operand
@@ -23,18 +23,26 @@ Mode = Literal["Train", "Inference", "Simulation"]
 _LARGEST_SEED = 2**62
 
 
-def check_mode(mode: str) -> Mode:
+def check_mode(mode: Any, known: tuple[Mode, ...] = get_args(Mode)) -> Mode:
     """Return a mode of ASiM's modules.
 
     Raises:
         UsageError: there is no such mode.
     """
-    for known in get_args(Mode):
-        if mode == known:
-            checked: Mode = known
-            return checked
+    for one in known:
+        if mode == one:
+            return one
     message = f"unknown mode {mode!r}"
-    raise UsageError(message, hint=f"one of {', '.join(get_args(Mode))}")
+    raise UsageError(message, hint=f"one of {', '.join(known)}")
+
+
+def noise_fraction(percent: Any, what: str) -> float:
+    """Return ``trim_noise``, which the constructors take in %, as the fraction that the modules keep.
+
+    Raises:
+        UsageError: it is no finite number of 0 or more.
+    """
+    return amount(percent, what) / 100
 
 
 @lru_cache(maxsize=4096)
@@ -44,12 +52,12 @@ def operation_text(
     """Return the configuration of an operation, as the custom ops take it.
 
     Args:
-        arguments: ASiM's.
+        arguments: as ``checked`` returns them: the cache cannot tell 4.0 from 4.
         site: what error messages call it.
         signed: whether the streamed operand is signed.
         exact: whether sums are exact integers (Inference) rather than read from a macro (Simulation).
         taps: of a convolution's window; 1 elsewhere.
-        digital_cycles: see there.
+        digital_cycles: see ``DigitalCycles``.
 
     Raises:
         UsageError: arguments that exclude each other.
@@ -61,6 +69,7 @@ def operation_text(
         step=tile_step(arguments.nrow, taps),
         digital_cycles=digital_cycles,
         site=site,
+        where=site,
     )
     return (integer_config(config) if exact else config).dumps()
 
@@ -75,11 +84,7 @@ def fake_quantized(value: Tensor, bits: int, *, signed: bool, site: str, role: R
 
     Raises:
         NumericsError: NaN or infinity.
-        UsageError: bits that are no whole number.
     """
-    if isinstance(bits, bool) or not isinstance(bits, int):
-        message = f"{site}: the {role} has {bits!r} bits, which is no whole number"
-        raise UsageError(message)
     operand = Operand(bits, signed)
     with torch.autocast(value.device.type, enabled=False):
         rounded = dequantize(quantize(value, operand, site=site, role=role), operand)
@@ -89,3 +94,8 @@ def fake_quantized(value: Tensor, bits: int, *, signed: bool, site: str, role: R
 def trimmed(value: Tensor, fraction: float) -> Tensor:
     """Return ``value + value * N(0, fraction^2)``, ASiM's stand-in for the noise of the macro."""
     return value if fraction == 0 else value + value * (torch.randn_like(value) * fraction)
+
+
+def describe(arguments: AsimArguments, mode: str) -> str:
+    """Return the most telling arguments, for a module's ``repr``."""
+    return f"mode={mode}, wbit={arguments.wbit}, xbit={arguments.xbit}, adc_prec={arguments.adc_prec}"

@@ -1,7 +1,7 @@
-"""Images whose classes stand in a CSV file, as the published ASiM simulator lays out CIFAR-100.
+"""Images whose classes are listed in a CSV file, as the published ASiM simulator lays out CIFAR-100.
 
 ``test_images`` holds all images of the part ``test``, and ``test.csv`` beside it has the columns ``image_id`` (the name
-of a file) and ``fine_labels`` (its class); so has ``train``.
+of a file) and ``fine_labels`` (its class). The part ``train`` has the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from asim_fx.errors import DataError
 _ID, _LABEL = "image_id", "fine_labels"
 _FOLDER = "_images"
 _SUFFIXES = (".jpg", ".jpeg", ".png")
+_NAMES = ("train", "test")
 _PARTS = {"train": "train", "training": "train"}
+_SHOWN = 20
 CLASSES = 100
 
 
@@ -25,13 +27,29 @@ def labelled_part(source: Path, split: str) -> tuple[Path, Path] | None:
     Args:
         source: the folder with the parts, or that of one part's images.
         split: ``train``; everything else is ``test``.
+
+    Raises:
+        DataError: the layout is this one, and the folder or the CSV file of the part is missing.
     """
-    if source.name.endswith(_FOLDER):
-        table = source.with_name(f"{source.name.removesuffix(_FOLDER)}.csv")
-        return (source, table) if table.is_file() else None
-    part = _PARTS.get(split, "test")
-    folder, table = source / f"{part}{_FOLDER}", source / f"{part}.csv"
-    return (folder, table) if folder.is_dir() and table.is_file() else None
+    if source.name.endswith(_FOLDER) and not _has_folders(source):
+        return _both(source, source.with_name(f"{source.name.removesuffix(_FOLDER)}.csv"))
+    parts = [(source / f"{name}{_FOLDER}", source / f"{name}.csv") for name in _NAMES]
+    if not any(folder.is_dir() for folder, _ in parts):
+        return None
+    return _both(*parts[_NAMES.index(_PARTS.get(split, "test"))])
+
+
+def _both(folder: Path, table: Path) -> tuple[Path, Path]:
+    for path, exists in ((folder, folder.is_dir()), (table, table.is_file())):
+        if not exists:
+            msg = f"there is no {path}, which images with classes in a CSV file need"
+            raise DataError(msg, hint=f"expected {folder.name} with images and {table.name} with their classes")
+    return folder, table
+
+
+def _has_folders(folder: Path) -> bool:
+    """Return whether a folder is missing, or holds others: one for each class, perhaps."""
+    return not folder.is_dir() or any(entry.is_dir() for entry in folder.iterdir())
 
 
 def read_labels(folder: Path, table: Path) -> tuple[tuple[Path, ...], tuple[int, ...]]:
@@ -79,7 +97,9 @@ def _parsed(row: dict[str, str | None], where: str) -> tuple[str, int]:
     if not name.strip():
         msg = f"{where}: {_ID} is empty"
         raise DataError(msg)
-    if not text.strip().isdecimal() or int(text) >= CLASSES:
-        msg = f"{where}: {_LABEL} is {text!r}, and must be a whole number from 0 to {CLASSES - 1}"
+    digits = text.strip().lstrip("0") or text.strip()[-1:]
+    if not text.strip().isdecimal() or len(digits) > len(str(CLASSES)) or int(digits) >= CLASSES:
+        shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+        msg = f"{where}: {_LABEL} is {shown!r}, and must be a whole number from 0 to {CLASSES - 1}"
         raise DataError(msg)
-    return name.strip(), int(text)
+    return name.strip(), int(digits)

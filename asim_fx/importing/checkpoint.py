@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from asim_fx.errors import CheckpointError
@@ -14,6 +16,8 @@ from asim_fx.models.pact import ALPHA
 
 _COUNTER = "num_batches_tracked"
 _SHOWN = 6
+_CLASSES_OF_SMALL_IMAGES = (10, 100)
+"""CIFAR-10 and CIFAR-100."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,11 @@ def import_weights(
         heads: of its attention; needed for a ViT.
 
     Raises:
-        CheckpointError: a weight has no place, a place has no weight, or shapes differ.
+        CheckpointError: a weight has no place, a place has no weight, shapes differ, or a value is none that a network
+            can have.
     """
     notes: list[str] = []
+    _check_values(state)
     given = _without_other_stem(dict(state), expected, notes)
     bounds = {name.removesuffix(f".{ALPHA}"): value for name, value in given.items() if name.endswith(f".{ALPHA}")}
     fits = all(f"{name}.{ALPHA}" in expected for name in bounds)
@@ -72,6 +78,11 @@ def import_weights(
             "metadata, and --checkpoint puts them where the rectifiers are. Other programs that read the file do not, "
             "and their results differ where a bound is passed"
         )
+    if any(name.endswith(".running_mean") for name in expected):
+        notes.append(
+            "ASiM quantises the weights as they are, and asim-convert by default those that a batch norm was folded "
+            "into, which gives other results: convert with --no-fold-batch-norm for ASiM's"
+        )
     kept = {} if fits else {name: float(value) for name, value in bounds.items()}
     return ImportedWeights(tensors, kept, tuple(dict.fromkeys(notes)))
 
@@ -88,6 +99,12 @@ def _without_other_stem(
     state["conv1.weight"] = small if takes_small and small is not None else large
     unused = "7x7 first convolution, for large images" if takes_small else "3x3 first convolution, for small images"
     notes.append(f"left out: the {unused}, which this network does not use")
+    if not takes_small and classes_of(state) in _CLASSES_OF_SMALL_IMAGES:
+        notes.append(
+            f"these weights have {classes_of(state)} classes and so were probably trained on CIFAR, where the "
+            "published ResNet uses its 3x3 first convolution; the 7x7 one, which this model takes, was then never "
+            "trained. The asim:*_cifar models take the 3x3 one"
+        )
     return state
 
 
@@ -115,6 +132,29 @@ def _fitted(value: Tensor, place: Tensor | None) -> Tensor:
     return value.reshape(place.shape) if is_window and place is not None else value
 
 
+def _check_values(state: Mapping[str, Tensor]) -> None:
+    """Refuse weights that are no finite floating-point numbers, and bounds that are not positive."""
+    problems = []
+    for name, value in state.items():
+        if name.endswith(_COUNTER):
+            continue
+        if not value.is_floating_point():
+            problems.append(f"{name} holds {str(value.dtype).removeprefix('torch.')}, and must hold floating point")
+        elif not torch.isfinite(value).all():
+            problems.append(f"{name} holds NaN or infinity")
+        elif name.endswith(f".{ALPHA}") and (value.numel() != 1 or not 0 < float(value) < math.inf):
+            shown = _shape(value) if value.numel() != 1 else f"{float(value):g}"
+            problems.append(f"{name} is {shown}, and a bound of activations is one positive number")
+    if problems:
+        msg = "the weights cannot be used:\n" + _listed(problems)
+        raise CheckpointError(msg, hint="the training that wrote this file may have diverged")
+
+
+def _listed(problems: list[str]) -> str:
+    more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+    return "\n".join(problems[:_SHOWN] + more)
+
+
 def _check(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], sources: Mapping[str, str]) -> None:
     missing = [name for name in expected if name not in tensors and not name.endswith(_COUNTER)]
     homeless = [sources[name] for name in tensors if name not in expected]
@@ -126,8 +166,7 @@ def _check(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], source
         if name in expected and value.shape != expected[name].shape
     ]
     if problems:
-        more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-        msg = "the weights do not fit the model:\n" + "\n".join(problems[:_SHOWN] + more)
+        msg = "the weights do not fit the model:\n" + _listed(problems)
         raise CheckpointError(msg, hint="check --model, --num-classes and --model-kwargs")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
 from asim_fx.errors import SpecError, SpecIssue
@@ -18,6 +19,7 @@ from asim_fx.importing.groups import (
     family_of,
     own_settings,
 )
+from asim_fx.ir import input_plane_widths
 from asim_fx.spec.document import to_yaml
 from asim_fx.spec.loader import parse_spec
 
@@ -89,6 +91,7 @@ class _Importer:
         self.became: dict[str, list[str]] = {}
         self.reasons: dict[str, str] = {}
         self.origins: dict[str, str] = {}
+        self.notes: list[str] = []
 
     def run(self) -> ImportedConfig:
         family = self._family()
@@ -120,6 +123,7 @@ class _Importer:
 
     def _family(self) -> Family:
         name = self._value("model_name")
+        self._raise_issues()
         family = family_of(name) if isinstance(name, str) else None
         if family is None:
             known = "ResNet-18, VGG16-BN, ViT-B-32 and the like"
@@ -144,7 +148,21 @@ class _Importer:
                 self.reasons.setdefault(name, f"{group.title} are digital: {group.mode} is {mode!r}")
         if group.signed is not None:
             settings["signed"] = group.signed
+        if analog and not self.issues:
+            self._limit_digital_levels(group, settings)
         return settings
+
+    def _limit_digital_levels(self, group: Group, settings: dict[str, Any]) -> None:
+        """Let more hybrid levels than there are mean all of them, as in the published simulator."""
+        hybrid, bits = settings["hybrid"], settings["input_bits"]
+        if not 1 <= settings["input_encoding"] <= bits:
+            return  # an error of its own
+        widths = input_plane_widths(bits, signed=settings["signed"], encoding=settings["input_encoding"])
+        most = settings["weight_bits"] + len(widths) - 1
+        if hybrid["levels"] > most:
+            name = group.fields["hybrid.levels"]
+            self.notes.append(f"{CONFIG}.{name}: {hybrid['levels']} is all {most} levels of {group.title}")
+            hybrid["levels"] = most
 
     def _stem(self, family: Family) -> dict[str, Any]:
         rule: dict[str, Any] = {"match": {"name": "@first_conv"}, "target": "integer"}
@@ -211,13 +229,29 @@ class _Importer:
         return tuple(accounts)
 
     def _notes(self, family: Family, groups: tuple[Group, ...]) -> list[str]:
-        notes = ["columns: 256 of a macro are assumed; they change the mapping and the cost, never a result"]
+        notes = [*self._unknown_settings(), *self.notes]
+        notes += ["columns: 256 of a macro are assumed; they change the mapping and the cost, never a result"]
         if self._value(groups[0].fields["hybrid.levels"]):
             notes.append("digital cycles are exact here; in the published simulator they pass the converter")
         if family == "ViT":
             notes.append("attention is scaled as the model says; the published ViT scales it by embed_dim ** -0.5")
         elif self._value("asim_conv_nrow") % 9:
             notes.append("all row tiles run; the published simulator may drop the last input channels of a 3x3 window")
+        if family == "CNN":
+            notes.append(
+                "the published simulator quantises weights without the batch norms behind them; for its results run "
+                "asim-convert MODEL SPEC --no-fold-batch-norm"
+            )
+        return notes
+
+    def _unknown_settings(self) -> list[str]:
+        known = {*REASONS, *own_settings("CNN"), *own_settings("ViT")}
+        notes = []
+        for name, setting in self.file.settings.items():
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                meant = f"; did you mean {CONFIG}.{near[0]}?" if near else ""
+                notes.append(f"{CONFIG}.{name} in line {setting.line} is not a known setting and has no effect{meant}")
         return notes
 
 

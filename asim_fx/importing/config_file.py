@@ -1,7 +1,8 @@
 """Read a ``config.py`` of the published simulator as data: it is parsed, and nothing in it ever runs.
 
-Values are literals, or names that were given one further up. Code that only prepares images or training, as the
-published files have it, is passed over and said so; any other code is an error that names its line.
+Values are literals, or names that were assigned a literal further up. Code that only prepares images or training, as
+the published files have it, is skipped and reported; any other code is an error that names its line. What stands below
+``if __name__ == "__main__":`` is skipped, since the simulator imports the file.
 """
 
 from __future__ import annotations
@@ -105,22 +106,33 @@ class _Reader:
 
     def read(self, statement: ast.stmt) -> None:
         match statement:
-            case ast.Expr(value=ast.Constant()) | ast.Pass() | ast.Assert():
+            case ast.Expr(value=ast.Constant()) | ast.Pass():
                 return
+            case ast.Assert(test=test, msg=message):
+                self._check_harmless(test)
+                if message is not None:
+                    self._check_harmless(message)
             case ast.Import(names=aliases):
-                self._check_imports(statement, [alias.name for alias in aliases])
-            case ast.ImportFrom(module=module):
-                self._check_imports(statement, [module or ""])
+                self._check_imports(statement, [alias.name for alias in aliases], aliases)
+            case ast.ImportFrom(module=module, names=aliases):
+                self._check_imports(statement, [module or ""], aliases)
             case ast.Assign(targets=[target], value=value) | ast.AnnAssign(target=target, value=ast.expr() as value):
                 self._assign(statement, target, value)
-            case ast.If(test=test) if _is_main(test):
-                return
-            case ast.If(body=body, orelse=other):
-                self._read_branches(statement, [*body, *other])
+            case ast.If(test=test, body=body, orelse=other) if (runs := _runs_when_imported(test)) is not None:
+                for inner in body if runs else other:
+                    self.read(inner)
+            case ast.If():
+                self._read_branches(statement)
             case _:
                 self._refuse(statement, f"`{_first_words(statement)}` is code")
 
-    def _check_imports(self, statement: ast.stmt, modules: list[str]) -> None:
+    def _check_harmless(self, value: ast.expr) -> None:
+        if not _is_harmless(value):
+            self._refuse(value, f"`{_first_words(value)}` is code")
+
+    def _check_imports(self, statement: ast.stmt, modules: list[str], aliases: list[ast.alias]) -> None:
+        if any((alias.asname or alias.name) == CONFIG for alias in aliases):
+            self._refuse(statement, f"`{_first_words(statement)}`: settings may come from elsewhere")
         for module in modules:
             if module.partition(".")[0] not in _PACKAGES:
                 self._refuse(statement, f"`import {module}`: settings may come from elsewhere")
@@ -128,6 +140,10 @@ class _Reader:
     def _assign(self, statement: ast.stmt, target: ast.expr, value: ast.expr) -> None:
         match target, value:
             case ast.Name(id=name), ast.Call(func=ast.Name(id="EasyDict"), args=[], keywords=[]) if name == CONFIG:
+                self._start_anew()
+                return
+            case ast.Name(id=name), _ if name == CONFIG:
+                self._refuse(statement, f"`{_first_words(statement)}`: only `{CONFIG} = EasyDict()` can be read")
                 return
             case ast.Name(id=name), _:
                 pass
@@ -150,18 +166,26 @@ class _Reader:
         if is_setting:
             self.file.settings[name] = Setting(name, literal, statement.lineno, computed=not known)
 
-    def _read_branches(self, statement: ast.If, body: list[ast.stmt]) -> None:
+    def _start_anew(self) -> None:
+        """Forget all settings so far, as a new object for them does."""
+        self.file.settings.clear()
+        self.names = {name: value for name, value in self.names.items() if not name.startswith(f"{CONFIG}.")}
+
+    def _read_branches(self, statement: ast.If) -> None:
         """Accept a condition only around what says nothing about the hardware."""
-        for inner in body:
+        self._check_harmless(statement.test)
+        for inner in (*statement.body, *statement.orelse):
             match inner:
-                case ast.If(body=then, orelse=other):
-                    self._read_branches(inner, [*then, *other])
+                case ast.If():
+                    self._read_branches(inner)
                 case ast.Assign(targets=[ast.Name(id=name)], value=value) if name not in self.names:
                     self._check_branch(inner, name, value)
                 case ast.Assign(targets=[ast.Attribute(value=ast.Name(id=owner), attr=name)], value=value) if (
                     owner == CONFIG
                 ):
                     self._check_branch(inner, name, value)
+                    self.names.pop(f"{CONFIG}.{name}", None)
+                    self.file.settings[name] = Setting(name, None, inner.lineno, computed=True)
                 case ast.Pass():
                     pass
                 case _:
@@ -170,8 +194,6 @@ class _Reader:
     def _check_branch(self, statement: ast.stmt, name: str, value: ast.expr) -> None:
         if not _may_be_computed(name) or not _is_harmless(value):
             self._refuse(statement, f"`{_first_words(statement)}` depends on a condition, which is never evaluated")
-            return
-        self.file.settings.setdefault(name, Setting(name, None, statement.lineno, computed=True))
 
     def _literal(self, value: ast.expr) -> tuple[bool, Any]:
         """Return whether a value is known, and what it is."""
@@ -189,8 +211,16 @@ class _Reader:
         self.issues.append(SpecIssue(f"{self.file.name}:{node.lineno}", "", message))
 
 
-def _is_main(test: ast.expr) -> bool:
-    return isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
+def _runs_when_imported(test: ast.expr) -> bool | None:
+    """Return what ``__name__ == "__main__"`` or ``!=`` is in a file that is imported; None for any other test."""
+    match test:
+        case ast.Compare(left=left, ops=[operator], comparators=[right]):
+            sides = {ast.unparse(left), ast.unparse(right)}
+        case _:
+            return None
+    if sides != {"__name__", "'__main__'"} or not isinstance(operator, ast.Eq | ast.NotEq):
+        return None
+    return isinstance(operator, ast.NotEq)
 
 
 def _may_be_computed(name: str) -> bool:

@@ -38,7 +38,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             prefix are taken off. Of a checkpoint of asim-train, what the model in training holds.
 
     Raises:
-        CheckpointError: the file is missing, damaged, needs pickled code, or holds no tensors.
+        CheckpointError: the file is missing, damaged, needs pickled code, holds no tensors, or sparse ones.
     """
     if not path.is_file():
         msg = f"{path}: no such checkpoint file"
@@ -190,6 +190,14 @@ def _unwrap(path: Path, content: Any) -> Mapping[str, Tensor]:
     if others:
         msg = f"{path} holds other things than tensors: {_some(others)}"
         raise CheckpointError(msg, hint=f"expected tensors by name, at the top or under {', '.join(_WRAPPERS)}")
+    nameless = [repr(key) for key in content if not isinstance(key, str)]
+    if nameless:
+        msg = f"{path} holds tensors under keys that are no names: {_some(nameless)}"
+        raise CheckpointError(msg)
+    sparse = [key for key, value in content.items() if value.layout != torch.strided]
+    if sparse:
+        msg = f"{path} holds sparse tensors: {_some(sparse)}"
+        raise CheckpointError(msg, hint="save them with .to_dense()")
     return content
 
 

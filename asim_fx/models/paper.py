@@ -78,6 +78,10 @@ def _build(base: str, kwargs: Mapping[str, Any], small: bool) -> nn.Module:
         norm = partial(nn.LayerNorm, eps=PUBLISHED_EPS)
         vit: nn.Module = models.get_model(base, weights=None, **{"norm_layer": norm, **kwargs})
         return vit
+    pact = kwargs.get("pact", False)
+    if not isinstance(pact, bool):
+        msg = f"pact is {pact!r}, and must be True or False"
+        raise ModelError(msg, hint="for example --model-kwargs pact=True")
     others = {name: value for name, value in kwargs.items() if name != "pact"}
     model: nn.Module
     if base in _THIN_RESNETS:
@@ -91,7 +95,7 @@ def _build(base: str, kwargs: Mapping[str, Any], small: bool) -> nn.Module:
         model = _small_stem(model)
     # The published VGGs leave the rectifier of their first convolution unbounded.
     stem = "" if not base.startswith("vgg") else "features.2" if base.endswith("_bn") else "features.1"
-    return bound_rectifiers(model, but=(stem,)) if kwargs.get("pact") else model
+    return bound_rectifiers(model, but=(stem,)) if pact else model
 
 
 def _small_stem(model: nn.Module) -> nn.Module:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from asim_fx.errors import UsageError
+from asim_fx.errors import InputError
 from asim_fx.ops.exact import convolve
 from asim_fx.ops.reduction import Block, Gather, Reduction
 
@@ -17,6 +17,53 @@ from asim_fx.ops.reduction import Block, Gather, Reduction
 def output_extent(size: int, kernel: int, stride: int, before: int, after: int, dilation: int) -> int:
     """Return the length of a convolution's result along one dimension."""
     return (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def output_extents(
+    streamed: Sequence[int],
+    stored: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+) -> list[int]:
+    """Return the length of a convolution's result along each spatial dimension, from the shapes of its operands.
+
+    Raises:
+        InputError: the kernel is larger than the padded input.
+    """
+    extents = [
+        output_extent(streamed[2 + d], stored[2 + d], stride[d], padding[2 * d], padding[2 * d + 1], dilation[d])
+        for d in range(len(stride))
+    ]
+    if min(extents) < 1:
+        message = (
+            f"a kernel of {'x'.join(map(str, stored[2:]))} does not fit an input of {tuple(streamed[2:])} padded by "
+        )
+        raise InputError(message + f"{tuple(padding)}")
+    return extents
+
+
+def check_conv(streamed: Sequence[int], stored: Sequence[int], dims: int, groups: int) -> None:
+    """Check the shapes of the input and of the weight of a convolution.
+
+    Args:
+        streamed: shape of the input, (batch, channels, *spatial).
+        stored: shape of the weight, (outputs, channels / groups, *kernel).
+        dims: number of spatial dimensions.
+        groups: independent convolutions side by side.
+
+    Raises:
+        InputError: wrong number of dimensions or channels, or groups that do not divide the outputs.
+    """
+    if len(stored) != 2 + dims or stored[0] % groups:
+        message = f"a weight of shape {tuple(stored)} does not suit a {dims}-dimensional convolution in {groups} groups"
+        raise InputError(message)
+    if len(streamed) != 2 + dims:
+        message = f"a {dims}-dimensional convolution got an input of shape {tuple(streamed)}"
+        raise InputError(message, hint=f"it takes {2 + dims} dimensions: batch, channels and {dims} spatial ones")
+    if streamed[1] != stored[1] * groups:
+        message = f"a convolution of {stored[1] * groups} input channels got an input of shape {tuple(streamed)}"
+        raise InputError(message, hint="channels are the dimension after the batch")
 
 
 def pad_spatial(value: Tensor, padding: Sequence[int]) -> Tensor:
@@ -63,18 +110,14 @@ def conv_reduction(
         groups: independent convolutions side by side.
 
     Raises:
-        UsageError: the kernel is larger than the padded input.
+        InputError: the shapes do not fit, or the kernel is larger than the padded input.
     """
+    check_conv(streamed.shape, stored.shape, len(stride), groups)
     dims = len(stride)
     kernel = tuple(stored.shape[2:])
     padded = pad_spatial(streamed, padding).contiguous()
     batch = padded.shape[0]
-    extents = [output_extent(padded.shape[2 + d], kernel[d], stride[d], 0, 0, dilation[d]) for d in range(dims)]
-    if min(extents) < 1:
-        message = (
-            f"a kernel of {'x'.join(map(str, kernel))} does not fit an input of {tuple(streamed.shape[2:])} padded by "
-        )
-        raise UsageError(message + f"{tuple(padding)}")
+    extents = output_extents(streamed.shape, stored.shape, stride, padding, dilation)
     channels, outputs = stored.shape[1], stored.shape[0] // groups
     positions, length = math.prod(extents), channels * math.prod(kernel)
     steps = padded.stride()

@@ -10,6 +10,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
+from asim_fx.errors import InputError
 from asim_fx.ir import BatchLayout, ConvGeometry, row_step
 from asim_fx.ops.config import OpConfig
 from asim_fx.ops.conv import conv_reduction
@@ -35,7 +36,11 @@ def simulate_conv_transpose(
     Both operands are quantised whole, then each phase is simulated with row tiles and random numbers of its own.
     Outputs that no tap reaches are zero. ``weight`` is (channels, outputs / groups, *kernel). The result has the dtype
     of ``x``.
+
+    Raises:
+        InputError: the shapes of the operands do not fit.
     """
+    check_conv_transpose(x.shape, weight.shape, len(geometry.stride), groups)
     streamed = quantize(x, config.input, site=config.site, role="input", scale=input_scale)
     stored = quantize_transposed(weight, config, groups)
     extents = [transposed_extent(size, axis, geometry) for axis, size in enumerate(x.shape[2:])]
@@ -46,6 +51,20 @@ def simulate_conv_transpose(
         place: list[Any] = [..., *(_outputs(axis, stride) for axis, stride in steps)]
         result[tuple(place)] = values
     return result
+
+
+def check_conv_transpose(streamed: Sequence[int], stored: Sequence[int], dims: int, groups: int) -> None:
+    """Check the shapes of the input, (batch, channels, *spatial), and of the weight, (channels, ...).
+
+    Raises:
+        InputError: wrong number of dimensions or channels, or groups that do not divide the channels.
+    """
+    if len(streamed) != 2 + dims or len(stored) != 2 + dims or streamed[1] != stored[0] or stored[0] % groups:
+        message = (
+            f"a {dims}-dimensional transposed convolution in {groups} groups cannot take an input of shape "
+            f"{tuple(streamed)} and a weight of shape {tuple(stored)}"
+        )
+        raise InputError(message, hint="the input is (batch, channels, ...), the weight (channels, ...)")
 
 
 def phase_reductions(

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from asim_fx.ir import ConvGeometry
 from asim_fx.ops.config import loads
-from asim_fx.ops.conv import output_extent
-from asim_fx.ops.conv_transpose import simulate_conv_transpose
+from asim_fx.ops.conv import check_conv, output_extents
+from asim_fx.ops.conv_transpose import check_conv_transpose, simulate_conv_transpose
 from asim_fx.ops.draws import Seed
 from asim_fx.ops.gradients import conv_gradients, conv_transpose_gradients, linear_gradients, matmul_gradients
-from asim_fx.ops.matmul import broadcast_batch
+from asim_fx.ops.linear import check_linear
+from asim_fx.ops.matmul import broadcast_batch, check_matmul
 from asim_fx.ops.operation import simulate_conv, simulate_linear, simulate_matmul
 from asim_fx.phases import transposed_extent
 
@@ -68,6 +69,7 @@ def conv(
         groups: as in ``torch.nn.functional.conv2d``.
 
     Raises:
+        InputError: the shapes of the operands do not fit.
         NumericsError: NaN, infinity, or a missing scale.
     """
     with _full_precision(x):
@@ -96,10 +98,8 @@ def _(
     dilation: Sequence[int],
     groups: int,
 ) -> Tensor:
-    extents = [
-        output_extent(x.shape[2 + d], weight.shape[2 + d], stride[d], padding[2 * d], padding[2 * d + 1], dilation[d])
-        for d in range(len(stride))
-    ]
+    check_conv(x.shape, weight.shape, len(stride), groups)
+    extents = output_extents(x.shape, weight.shape, stride, padding, dilation)
     return x.new_empty((x.shape[0], weight.shape[0], *extents))
 
 
@@ -187,6 +187,7 @@ def _(
     output_padding: Sequence[int],
     groups: int,
 ) -> Tensor:
+    check_conv_transpose(x.shape, weight.shape, len(stride), groups)
     geometry = _transposed(weight, stride, padding, dilation, output_padding)
     extents = [transposed_extent(size, axis, geometry) for axis, size in enumerate(x.shape[2:])]
     return x.new_empty((x.shape[0], weight.shape[1] * groups, *extents))
@@ -230,6 +231,7 @@ def linear(x: Tensor, weight: Tensor, rng: Tensor, input_scale: Tensor | None, c
 
 @linear.register_fake
 def _(x: Tensor, weight: Tensor, rng: Tensor, input_scale: Tensor | None, config: str) -> Tensor:
+    check_linear(x.shape, weight.shape)
     return x.new_empty((*x.shape[:-1], weight.shape[0]))
 
 
@@ -270,6 +272,7 @@ def matmul(
 
 @matmul.register_fake
 def _(first: Tensor, second: Tensor, rng: Tensor, scales: Tensor | None, config: str, stored_first: bool) -> Tensor:
+    check_matmul(first.shape, second.shape)
     batch = broadcast_batch(first.shape, second.shape)
     return first.new_empty((*batch, first.shape[-2], second.shape[-1]))
 

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from asim_fx.errors import InputError
 from asim_fx.ops.reduction import Block, Gather, Reduction
+
+
+def check_linear(streamed: Sequence[int], stored: Sequence[int]) -> None:
+    """Check the shapes of the input and of the weight of a linear layer.
+
+    Raises:
+        InputError: the weight is no matrix, or the last dimension of the input is not the weight's.
+    """
+    if len(stored) != 2:
+        message = f"the weight of a linear layer has 2 dimensions, not {tuple(stored)}"
+        raise InputError(message)
+    if not len(streamed) or streamed[-1] != stored[1]:
+        message = f"a linear layer of {stored[1]} features got an input of shape {tuple(streamed)}"
+        raise InputError(message, hint=f"the last dimension of the input must be {stored[1]}")
 
 
 def linear_reduction(streamed: Tensor, stored: Tensor) -> Reduction:
@@ -14,7 +31,11 @@ def linear_reduction(streamed: Tensor, stored: Tensor) -> Reduction:
     Args:
         streamed: codes (..., K).
         stored: codes (N, K).
+
+    Raises:
+        InputError: the shapes do not fit.
     """
+    check_linear(streamed.shape, stored.shape)
     outputs, length = stored.shape
     vectors = streamed.reshape(1, -1, length)
 

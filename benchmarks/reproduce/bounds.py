@@ -12,27 +12,31 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from asim_fx.data import open_data
+from asim_fx.files import write_atomically
 from asim_fx.models import build_model
-from asim_fx.models.checkpoints import read_state_dict
+from asim_fx.models.checkpoints import load_checkpoint
 from asim_fx.models.pact import Pact
+from benchmarks.reproduce.command import Parser, count, positive, run
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path, metavar="FILE", help="weights without bounds")
     parser.add_argument("--model", default="asim:resnet20_cifar", help="takes pact=True")
     parser.add_argument("--data", required=True, metavar="SOURCE")
     parser.add_argument("--data-dir", type=Path, metavar="DIR")
-    parser.add_argument("--num-samples", type=int, default=512, metavar="N")
-    parser.add_argument("--times", type=float, default=4.0, help="bound by root mean square")
+    parser.add_argument("--num-samples", type=count, default=512, metavar="N")
+    parser.add_argument("--times", type=positive, default=4.0, help="bound by root mean square")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="BOUNDED")
     options = parser.parse_args(arguments)
     built = build_model(options.model, model_kwargs={"pact": True})
-    built.model.load_state_dict(read_state_dict(options.checkpoint), strict=False)
+    unbounded = build_model(options.model)
+    load_checkpoint(unbounded.model, options.checkpoint)
+    built.model.load_state_dict(unbounded.model.state_dict(), strict=False)  # all but the bounds
     data = open_data(
         options.data,
         config=built.source.data_config,
@@ -42,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         num_samples=options.num_samples,
     )
     bound(built.model, next(images for images, _ in islice(data, 1)), options.times)
-    save_file(built.model.state_dict(), options.output)
+    write_atomically(options.output, save(built.model.state_dict()))
 
 
 @torch.no_grad()
@@ -63,4 +67,4 @@ def bound(model: nn.Module, images: Tensor, times: float) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
+from benchmarks.reproduce.command import plot_file
 from benchmarks.reproduce.drawing import Line, draw
 from benchmarks.reproduce.paper import ENCODINGS, NETWORKS, Curve
-from benchmarks.reproduce.setup import Setup, markdown, percent
+from benchmarks.reproduce.setup import INPUT_BITS, Setup, markdown, percent
 
 
-def add_curve_options(options: argparse.ArgumentParser, points: Sequence[float], unit: type) -> None:
+def add_point_options(
+    options: argparse.ArgumentParser, points: Sequence[float], unit: Callable[[str], float], what: str
+) -> None:
+    """Add which points to run, and where to draw them."""
+    options.add_argument("--points", type=unit, nargs="+", default=list(points), metavar="X", help=what)
+    options.add_argument("--plot", type=plot_file, metavar="FILE", help="draw the curves as .svg, .png or .pdf")
+
+
+def add_curve_options(
+    options: argparse.ArgumentParser, points: Sequence[float], unit: Callable[[str], float], what: str
+) -> None:
     """Add which points and encodings to run, and which of the paper's networks to show."""
-    options.add_argument("--points", type=unit, nargs="+", default=list(points))
-    options.add_argument("--encodings", type=int, nargs="+", default=list(ENCODINGS), help="bits a read applies")
-    options.add_argument("--plot", type=Path, metavar="FILE", help="draw both as .svg, .png or .pdf")
+    add_point_options(options, points, unit, what)
+    options.add_argument(
+        "--encodings",
+        type=int,
+        nargs="+",
+        default=list(ENCODINGS),
+        choices=range(1, INPUT_BITS + 1),
+        metavar="BITS",
+        help=f"bits of the activation that one read applies, 1 to {INPUT_BITS}",
+    )
     options.add_argument("--beside", choices=NETWORKS, default="R18-C10", help="the paper's network to show")
 
 

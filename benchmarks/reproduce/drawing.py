@@ -8,6 +8,8 @@ from pathlib import Path
 
 from benchmarks.reproduce.paper import Curve
 
+FORMATS = (".svg", ".png", ".pdf")
+
 
 @dataclass(frozen=True)
 class Line:
@@ -16,7 +18,7 @@ class Line:
     Attributes:
         label: what it is.
         points: where it was measured.
-        own: top-1 in % there.
+        own: top-1 in % there; empty where only the paper has it.
         grid: the paper's points.
         paper: its top-1 in %; None where it is at chance; empty where it has no such curve.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.reproduce.command import adc_bits, run
 from benchmarks.reproduce.curves import add_curve_options, curves
 from benchmarks.reproduce.paper import FIG7, FIG7_BITS
 from benchmarks.reproduce.setup import parser
@@ -11,7 +12,7 @@ from benchmarks.reproduce.setup import parser
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
-    add_curve_options(options, FIG7_BITS, int)
+    add_curve_options(options, FIG7_BITS, adc_bits, "bits of the converter")
     title = "Figure 7: bits of the converter and encoding of the activations, top-1 in %."
     print(
         curves(
@@ -26,4 +27,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

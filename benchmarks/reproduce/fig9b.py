@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.reproduce.command import run, share
 from benchmarks.reproduce.curves import add_curve_options, curves
 from benchmarks.reproduce.paper import FIG9B, NOISE_PERCENT
 from benchmarks.reproduce.setup import parser
@@ -14,7 +15,7 @@ from benchmarks.reproduce.setup import parser
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
-    add_curve_options(options, NOISE_PERCENT, float)
+    add_curve_options(options, NOISE_PERCENT, share, "noise in percent of full scale")
     title = "Figure 9b: nonlinear noise, top-1 in %."
     print(
         curves(
@@ -29,4 +30,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.reproduce.command import run
 from benchmarks.reproduce.setup import Setup, markdown, parser, percent
 
 ROWS, LSB_RMS = 1152, 0.68
@@ -29,4 +30,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

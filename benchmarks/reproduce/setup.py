@@ -16,21 +16,28 @@ import asim_fx
 from asim_fx.cli.simulate import parse_seeds
 from asim_fx.data import DataSource, open_data
 from asim_fx.models import BuiltModel, build_model
+from asim_fx.models.devices import resolve_device
 from asim_fx.simulation import simulate
 from asim_fx.spec import HardwareSpec, parse_spec
 from benchmarks.machine import machine
+from benchmarks.reproduce.command import Parser, count
 
-CHIP = """
+INPUT_BITS = 8
+CHIP = f"""
 version: 1
 name: paper
-macros: {m: {rows: 256, adc: {bits: 8}}}
-defaults: {macro: m, weight_bits: 8, input_bits: 8}
+macros: {{m: {{rows: 256, adc: {{bits: 8}}}}}}
+defaults: {{macro: m, weight_bits: 8, input_bits: {INPUT_BITS}}}
 rules:
-  - {match: {name: "@first_conv"}, target: integer, optional: true}
-  - {match: {op: qk}, input_bits: 9, optional: true}
-  - {match: {op: linear, name: ["**.self_attention.*", "**.attn.*"]}, input_bits: 9, optional: true}
+  - {{match: {{name: "@first_conv"}}, target: integer, optional: true}}
+  - {{match: {{op: qk}}, input_bits: 9, optional: true}}
+  - {{match: {{op: linear, name: ["**.self_attention.*", "**.attn.*"]}}, input_bits: 9, optional: true}}
 """
 """The paper's chip; K and what enters the projections of attention have a sign, and 9 bits with it."""
+
+
+PAPER_NETWORKS = ("resnet18", "vit_b_32", "vit_base_patch32_224")
+"""How the names of the paper's networks begin here and in timm."""
 
 
 def chip(overrides: Sequence[str] = ()) -> HardwareSpec:
@@ -72,6 +79,15 @@ class Setup:
             balanced=True,
         )
 
+    def __post_init__(self) -> None:
+        """Check what would otherwise fail after the model was built.
+
+        Raises:
+            UsageError: no seeds, or no such device.
+        """
+        parse_seeds(self.options.seeds)
+        resolve_device(self.options.device, 0)
+
     @property
     def network(self) -> str:
         """Its name, for the head of a column."""
@@ -92,19 +108,31 @@ class Setup:
         seeds = parse_seeds(self.options.seeds)
         return self._simulate(overrides, seeds if noisy else seeds[:1])[-1].top1.mean
 
-    def _simulate(self, overrides: Sequence[str], seeds: Sequence[int]) -> tuple:
+    def converted(self, overrides: Sequence[str]) -> asim_fx.ConvertedModel:
+        """Return the network on the chip with these fields changed."""
         size = self.built.source.input_size or ()
-        converted = asim_fx.convert(self.built.model, chip(overrides), torch.randn(2, *size), source=self.built.source)
+        return asim_fx.convert(
+            self.built.model,
+            chip(overrides),
+            torch.randn(2, *size),
+            source=self.built.source,
+            # ASiM quantises weights without the batch norms behind them.
+            fold_batch_norm=self.options.fold,
+        )
+
+    def _simulate(self, overrides: Sequence[str], seeds: Sequence[int]) -> tuple:
+        data, converted = self.data, self.converted(overrides)
         results = None
         if self.options.results is not None:
             weights = self.options.checkpoint.stem if self.options.checkpoint is not None else "own"
-            words = "_".join([self.network, weights, self.data.identity[:8], *overrides])
+            folded = "folded" if self.options.fold else "unfolded"
+            words = "_".join([self.network, weights, data.identity[:8], folded, *overrides])
             results = self.options.results / f"{re.sub(r'[^A-Za-z0-9.=_-]', '-', words)}.jsonl"
         print(f"{self.network}: {' '.join(overrides)}", file=sys.stderr, flush=True)
         baseline = "macros.m.adc.bits=ideal" in overrides
         return simulate(
             converted,
-            self.data,
+            data,
             seeds=seeds,
             baseline=baseline,
             results_file=results,
@@ -119,29 +147,47 @@ class Setup:
         return (
             f"{title}\n\n`{self.options.model}` on {self.data.description}, seeds {self.options.seeds}: "
             f"float {exact:.2f} %, ideal integers {integer:.2f} %. Of these images alone, 50 % has a standard error of "
-            f"{error:.1f} points. {machine()}, {self.options.device}.\n"
+            f"{error:.1f} points. {machine()}, {self.options.device}.\n" + self._caveats()
         )
 
+    def _caveats(self) -> str:
+        """Return what tells these numbers from the paper's, where something does."""
+        caveats = []
+        if not self.network.startswith(PAPER_NETWORKS):
+            caveats.append(
+                f"`{self.network}` is not a network of the paper: compare the shape of the curves, not the numbers."
+            )
+        if self.options.fold:
+            caveats.append("Batch norms are folded into the weights, which ASiM does not do.")
+        return "".join(f"\n{caveat}\n" for caveat in caveats)
 
-def parser(doc: str | None) -> argparse.ArgumentParser:
+
+def parser(doc: str | None) -> Parser:
     """Return the options that every figure takes."""
-    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = Parser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--model", default="asim:digits_resnet", help="as asim-convert takes it")
     made.add_argument("--checkpoint", type=Path, metavar="FILE", help="its weights; see asim-import checkpoint")
-    made.add_argument("--num-classes", type=int, metavar="N")
+    made.add_argument("--num-classes", type=count, metavar="N")
     made.add_argument("--model-kwargs", action="append", default=[], metavar="K=V", help="as asim-convert takes them")
     made.add_argument("--data", default="digits", metavar="SOURCE", help="as asim-simulate takes it")
     made.add_argument("--data-dir", type=Path, metavar="DIR")
-    made.add_argument("--split", default="test")
+    made.add_argument(
+        "--split", default="validation", help="of a folder: validation takes test, valid or val, whichever there is"
+    )
     made.add_argument(
         "--num-samples",
-        type=int,
+        type=count,
         metavar="N",
         help="so many images, of a folder in turn from each class; all if left out",
     )
     made.add_argument("--seeds", default="0:3", help="0:3 is 0, 1, 2")
-    made.add_argument("-b", "--batch-size", type=int, default=64)
-    made.add_argument("--device", default="cpu")
+    made.add_argument("-b", "--batch-size", type=count, default=64)
+    made.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 or mps")
+    made.add_argument(
+        "--fold",
+        action="store_true",
+        help="fold batch norms into the weights, as asim-convert does by default and ASiM does not",
+    )
     made.add_argument(
         "--results", type=Path, metavar="DIR", help="keeps finished batches; a second run goes on with them"
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.reproduce.command import run
 from benchmarks.reproduce.paper import FIG6, TABLE1
 from benchmarks.reproduce.setup import Setup, markdown, parser, percent
 
@@ -23,4 +24,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

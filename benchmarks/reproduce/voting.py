@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.reproduce.command import run
 from benchmarks.reproduce.paper import VOTING
 from benchmarks.reproduce.setup import Setup, markdown, parser, percent
 from benchmarks.reproduce.table3 import LSB_RMS
@@ -35,4 +36,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

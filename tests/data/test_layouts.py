@@ -68,12 +68,33 @@ def test_classes_in_a_csv_file(cifar100: Path) -> None:
     assert torch.stack([label for _, batch in source for label in batch]).tolist() == [99, 0, 7]
 
 
+@pytest.mark.parametrize("missing", ["test.csv", "test_images"])
+def test_half_of_the_layout_is_an_error(missing: str, cifar100: Path) -> None:
+    """Else the two folders of images would be read as two classes."""
+    (cifar100 / missing).rename(cifar100 / "elsewhere")
+    with pytest.raises(DataError) as error:
+        open_data(str(cifar100), config=CONFIG, split="test")
+    assert f"there is no {cifar100 / missing}" in str(error.value)
+    assert read(cifar100, "train") == ([0, 10, 20], [99, 0, 7])
+    if missing == "test.csv":
+        with pytest.raises(DataError, match=r"no .*test\.csv"):
+            open_data(str(cifar100 / "test_images"), config=CONFIG)
+
+
+def test_class_folders_in_a_folder_of_that_name(tmp_path: Path) -> None:
+    for label, name in enumerate(("cat", "dog")):
+        write_image(tmp_path / "test_images" / name / "1.png", 10 * label)
+    assert read(tmp_path / "test_images", "validation") == ([0, 10], [0, 1])
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("image_id,fine_labels\ntest_0.png,1\ntest_1.png,cat\n", ["test.csv:3", "'cat'"]),
         ("image_id,fine_labels\ntest_0.png,100\n", ["test.csv:2", "'100'", "99"]),
         ("image_id,fine_labels\ntest_0.png,-1\n", ["test.csv:2", "'-1'"]),
+        (f"image_id,fine_labels\ntest_0.png,{'9' * 5000}\n", ["test.csv:2", "99999..."]),
+        ("image_id,fine_labels\ntest_0.png,\n", ["test.csv:2", "''"]),
         ("image_id,fine_labels\ntest_0.png\n", ["test.csv:2", "fine_labels"]),
         ("image_id,fine_labels\n,4\n", ["test.csv:2", "image_id is empty"]),
         ("image_id,fine_labels\ntest_0.png,1\n\ntest_0.png,2\n", ["test.csv:4", "further up"]),

@@ -68,6 +68,24 @@ class PublishedVit(nn.Module):
         return self.heads(self.encoder.ln(self.encoder.layers(x))[:, 0])
 
 
+class PublishedVgg(nn.Module):
+    """A VGG11 of torchvision's layers. All its rectifiers but the first are one module, and so have one bound."""
+
+    def __init__(self, alpha: float, classes: int) -> None:
+        super().__init__()
+        from torchvision.models import vgg11_bn
+
+        body, shared = vgg11_bn(num_classes=classes), Bounded(alpha)
+        self.features, self.avgpool, self.classifier = body.features, body.avgpool, body.classifier
+        for part in (self.features, self.classifier):
+            for number, layer in enumerate(part):
+                if isinstance(layer, nn.ReLU) and not (part is self.features and number == 2):
+                    part[number] = shared
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.avgpool(self.features(x)).flatten(1))
+
+
 class PublishedResNet(nn.Module):
     """A ResNet-18 of torchvision's blocks with both first convolutions and bounds, under the published names."""
 

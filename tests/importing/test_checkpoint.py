@@ -22,7 +22,7 @@ from asim_fx.models import build_model
 from asim_fx.models.checkpoints import load_checkpoint
 from asim_fx.models.cifar import CifarResNet
 from tests.cli.command import run
-from tests.importing.networks import PublishedResNet, PublishedVit
+from tests.importing.networks import PublishedResNet, PublishedVgg, PublishedVit
 from tests.published import published
 
 Capture = pytest.CaptureFixture[str]
@@ -189,15 +189,30 @@ def test_a_vit_keeps_its_codes() -> None:
 @pytest.mark.usefixtures("randomly")
 @pytest.mark.parametrize("name", ["torchvision:vgg11_bn", "vgg11_bn"])
 def test_a_vgg_of_either_library(name: str) -> None:
-    from torchvision.models import vgg11_bn
-
-    theirs = vgg11_bn(num_classes=5)
-    state = {**theirs.state_dict(), "features.6.alpha": torch.tensor(3.0)}
+    theirs = PublishedVgg(1e9, classes=5)
     model = build_model(name, num_classes=5).model
-    imported = import_weights(state, model.state_dict())
+    imported = import_weights(theirs.state_dict(), model.state_dict())
     model.load_state_dict(imported.tensors)
-    assert imported.bounds == {"features.6": 3.0}
+    assert len(imported.bounds) == 9
+    assert set(imported.bounds.values()) == {1e9}
     assert same(model, theirs, torch.randn(1, 3, 224, 224))
+
+
+@pytest.mark.usefixtures("randomly")
+def test_tensors_that_share_memory_are_written(tmp_path: Path, capsys: Capture) -> None:
+    """The published VGG has one rectifier for all layers, so that all its bounds are one tensor; weights may be tied."""
+    theirs, out = PublishedResNet(0.25, large=False), tmp_path / "weights.safetensors"
+    shared = theirs.relu
+    for number in range(1, 5):
+        for block in getattr(theirs, f"layer{number}"):
+            block.relu = shared
+    theirs.layer1[0].bn2.weight = theirs.layer1[0].bn1.weight
+    file = save(theirs, tmp_path / "theirs.pkl")
+    command = ("asim-import", "checkpoint", file, "--model", "asim:resnet18_cifar", "--model-kwargs", "pact=True")
+    done = run(capsys, *command, "-o", out)
+    assert (done.code, done.err) == (0, "")
+    model = build_model("asim:resnet18_cifar", model_kwargs={"pact": True}, checkpoint=out).model
+    assert same(model, theirs, torch.randn(2, 3, 32, 32))
 
 
 def test_weights_that_do_not_fit_are_named_with_the_nearest() -> None:
@@ -215,6 +230,44 @@ def test_weights_that_do_not_fit_are_named_with_the_nearest() -> None:
         )
     with pytest.raises(CheckpointError, match="these weights are a ViT's"):
         import_weights(PublishedVit().state_dict(), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("layer1.0.conv1.weight", torch.full((64, 64, 3, 3), float("nan")), "holds NaN or infinity"),
+        ("relu.alpha", torch.tensor(float("nan")), "holds NaN or infinity"),
+        ("relu.alpha", torch.tensor(-1.0), "relu.alpha is -1, and a bound of activations is one positive number"),
+        ("relu.alpha", torch.ones(3), "relu.alpha is 3, and a bound"),
+        ("fc.bias", torch.ones(10, dtype=torch.int64), "fc.bias holds int64"),
+        ("fc.weight", torch.ones(10, 512).to_sparse(), "sparse tensors: fc.weight"),
+        (1, torch.ones(2), "keys that are no names: 1"),
+    ],
+)
+@pytest.mark.parametrize("pact", [True, False])
+def test_values_that_no_network_has(
+    name: Any, value: Tensor, words: str, pact: bool, tmp_path: Path, capsys: Capture
+) -> None:
+    file, out = tmp_path / "theirs.pkl", tmp_path / "weights.safetensors"
+    torch.save({"model_state_dict": {**PublishedResNet(0.25, large=False).state_dict(), name: value}}, file)
+    command = ("asim-import", "checkpoint", file, "--model", "asim:resnet18_cifar", "-o", out)
+    done = run(capsys, *command, "--model-kwargs", f"pact={pact}")
+    assert done.code == 2
+    assert words in done.err
+    assert not out.exists()
+
+
+def test_what_the_next_command_needs_is_said(tmp_path: Path, capsys: Capture) -> None:
+    file, out = save(PublishedResNet(None, large=True), tmp_path / "theirs.pkl"), tmp_path / "weights.safetensors"
+    command = ("asim-import", "checkpoint", file, "-o", out, "--model")
+    large = run(capsys, *command, "torchvision:resnet18").out
+    assert "--no-fold-batch-norm" in large
+    assert "the 7x7 one, which this model takes, was then never trained" in large
+    small = run(capsys, *command, "asim:resnet18_cifar").out
+    assert "never trained" not in small
+    refused = run(capsys, *command, "asim:resnet18_cifar", "--model-kwargs", "pact=maybe")
+    assert refused.code == 2
+    assert "pact is 'maybe', and must be True or False" in refused.err
 
 
 class Harmful:

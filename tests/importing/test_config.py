@@ -129,7 +129,18 @@ def test_layers_that_are_not_simulated_are_digital() -> None:
         ("cfg.test_dir = [print(n) for n in 'ab']", "is code"),
         ("if True:\n    cfg.asim_conv_wbit = 4", "depends on a condition"),
         ("if True:\n    open('was_run', 'w')", "depends on the condition"),
-        ("assert open('was_run', 'w')", ""),
+        ("assert open('was_run', 'w')", "is code"),
+        ("assert (cfg := 3)", "is code"),
+        ("assert True, open('was_run', 'w')", "is code"),
+        ("if open('was_run', 'w'):\n    pass", "is code"),
+        ("if setattr(cfg, 'asim_conv_wbit', 4): pass", "is code"),
+        ("if (cfg := 3):\n    pass", "is code"),
+        ("cfg = dict(asim_conv_wbit=4)", "only `cfg = EasyDict()`"),
+        ("cfg = 3", "only `cfg = EasyDict()`"),
+        ("import torch as cfg", "may come from elsewhere"),
+        ("if __name__ in ['__main__']:\n    cfg.asim_conv_wbit = 4", "depends on a condition"),
+        ("if __name__ != '__main__':\n    open('was_run', 'w')", "is code"),
+        ("if __name__ == '__main__':\n    pass\nelse:\n    open('was_run', 'w')", "is code"),
         ("cfg.asim_conv_wbit = = 4", "not Python"),
     ],
 )
@@ -139,14 +150,59 @@ def test_code_is_refused_with_its_line_and_never_runs(
     monkeypatch.chdir(tmp_path)
     text = config_text(CNN) + line + "\n"
     number = text[: text.rindex(line)].count("\n") + 1
-    if not words:
+    with pytest.raises(SpecError) as error:
         parse_config(text, "config.py")
-    else:
-        with pytest.raises(SpecError) as error:
-            parse_config(text, "config.py")
-        assert words in str(error.value)
-        assert any(f"config.py:{number + extra}:" in str(error.value) for extra in (0, 1))
+    assert words in str(error.value)
+    assert any(f"config.py:{number + extra}:" in str(error.value) for extra in (0, 1, 3))
     assert not (tmp_path / "was_run").exists()
+
+
+@pytest.mark.parametrize(
+    ("lines", "bits"),
+    [
+        ("if __name__ == '__main__':\n    cfg.asim_conv_wbit = 4", 7),
+        ("if '__main__' == __name__:\n    open('was_run', 'w')", 7),
+        ("if __name__ != '__main__':\n    cfg.asim_conv_wbit = 4", 4),
+        ("if __name__ == '__main__':\n    pass\nelse:\n    cfg.asim_conv_wbit = 4", 4),
+        ("if __name__ != '__main__':\n    pass\nelse:\n    cfg.asim_conv_wbit = 4", 7),
+        ("if __name__ == '__main__':\n    pass\nelif __name__ != '__main__':\n    cfg.asim_conv_wbit = 4", 4),
+    ],
+)
+def test_a_main_guard_does_what_it_does_when_the_file_is_imported(lines: str, bits: int) -> None:
+    file = parse_config(config_text(CNN) + lines + "\n", "config.py")
+    assert file.settings["asim_conv_wbit"].value == bits
+
+
+def test_a_second_object_starts_without_settings() -> None:
+    file = parse_config(config_text(CNN) + "cfg = EasyDict()\ncfg.model_name = 'VGG16-BN'\n", "config.py")
+    assert set(file.settings) == {"model_name"}
+    refused = config_text(CNN) + "cfg = EasyDict()\ncfg.task = cfg.model_name\n"
+    with pytest.raises(SpecError, match="must be a literal"):
+        parse_config(refused, "config.py")
+
+
+def test_a_misspelt_setting_is_noted() -> None:
+    notes = imported(CNN, asim_conv_wbits=4).notes
+    (note,) = [note for note in notes if "asim_conv_wbits" in note]
+    assert "has no effect; did you mean cfg.asim_conv_wbit?" in note
+    assert not any("not a known setting" in note for note in imported({**VIT, **CNN}).notes)
+
+
+def test_more_hybrid_levels_than_there_are_are_all_of_them() -> None:
+    result = imported(CNN, asim_cnn_hybrid_levels=99)
+    assert result.document["defaults"]["hybrid"] == {"levels": 7 + 3 - 1}
+    assert sum("all 9 levels of convolutions" in note for note in result.notes) == 1
+
+
+def test_batch_norms_are_not_to_be_folded() -> None:
+    assert any("--no-fold-batch-norm" in note for note in imported(CNN).notes)
+    assert not any("--no-fold-batch-norm" in note for note in imported(VIT).notes)
+
+
+def test_an_empty_file_has_one_error() -> None:
+    with pytest.raises(SpecError) as error:
+        import_config(parse_config("", "config.py"))
+    assert str(error.value) == "config.py: cfg.model_name is missing"
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
 import asim_fx.ops.library  # noqa: F401 (registers torch.ops.asim)
-from asim_fx.errors import NumericsError
+from asim_fx.errors import InputError, NumericsError
 from asim_fx.ir import BatchLayout
 from asim_fx.ops.config import Operand
 from tests.ops.configs import fake_quantized, make_config
@@ -115,3 +116,42 @@ def test_autocast_stays_outside() -> None:
 def test_errors_come_through() -> None:
     with pytest.raises(NumericsError, match="site"):
         torch.ops.asim.linear(torch.full((1, 9), float("nan")), torch.ones(2, 9), RNG, None, NOISY)
+
+
+def misfits() -> dict[str, tuple[object, tuple[object, ...]]]:
+    """Return calls whose operands do not fit one another."""
+    ones = torch.ones
+    conv, transposed = torch.ops.asim.conv.default, torch.ops.asim.conv_transpose.default
+    linear, matmul = torch.ops.asim.linear.default, torch.ops.asim.matmul.default
+    plain, backward = ([1, 1], [0, 0, 0, 0], [1, 1], 1), ([1, 1], [0, 0], [1, 1], [0, 0], 1)
+    rest = (RNG, None, NOISY)
+    return {
+        "conv, more channels": (conv, (ones(2, 16, 6, 6), ones(4, 8, 3, 3), *rest, *plain)),
+        "conv, fewer channels": (conv, (ones(2, 4, 6, 6), ones(4, 8, 3, 3), *rest, *plain)),
+        "conv, 5 dimensions": (conv, (ones(1, 8, 3, 3, 3), ones(4, 8, 3, 3), *rest, *plain)),
+        "conv, 3 dimensions": (conv, (ones(8, 6, 6), ones(4, 8, 3, 3), *rest, *plain)),
+        "conv, groups": (conv, (ones(2, 8, 6, 6), ones(3, 4, 3, 3), *rest, *plain[:3], 2)),
+        "transposed": (transposed, (ones(2, 5, 6, 6), ones(4, 8, 3, 3), *rest, *backward)),
+        "linear, shorter": (linear, (ones(8, 7), ones(4, 8), *rest)),
+        "linear, longer": (linear, (ones(4, 16), ones(4, 8), *rest)),
+        "qk, longer first": (matmul, (ones(1, 4, 5, 6), ones(1, 4, 3, 5), *rest, True)),
+        "qk, shorter first": (matmul, (ones(1, 4, 5, 3), ones(1, 4, 6, 5), *rest, True)),
+        "av, longer first": (matmul, (ones(1, 4, 5, 6), ones(1, 4, 3, 5), *rest, False)),
+        "av, shorter first": (matmul, (ones(1, 4, 5, 3), ones(1, 4, 6, 5), *rest, False)),
+        "av, batch": (matmul, (ones(2, 4, 5, 3), ones(3, 4, 3, 5), *rest, False)),
+        "av, a vector": (matmul, (ones(3), ones(3, 5), *rest, False)),
+    }
+
+
+@pytest.mark.parametrize("name", misfits())
+def test_operands_that_do_not_fit_are_refused(name: str) -> None:
+    op, arguments = misfits()[name]
+    with pytest.raises(InputError):
+        op(*arguments)
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode, pytest.raises(InputError):
+        op(*[mode.from_tensor(value) if isinstance(value, Tensor) else value for value in arguments])
+
+
+def test_batches_that_broadcast_are_taken() -> None:
+    first, second = torch.randn(2, 1, 5, 9), torch.randn(3, 9, 4)
+    assert torch.ops.asim.matmul(first, second, RNG, None, NOISY, False).shape == (2, 3, 5, 4)

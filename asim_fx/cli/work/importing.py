@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from safetensors.torch import save
 from torch import nn
 
@@ -41,7 +42,7 @@ def import_checkpoint(
             f"layer norms add {PUBLISHED_EPS:g} in the published ViT, another number here; asim:{_LIKE_IT} add the same"
         )
         imported = replace(imported, notes=(*imported.notes, note))
-    tensors = {name: value.contiguous() for name, value in imported.tensors.items()}
+    tensors = {name: value.clone(memory_format=torch.contiguous_format) for name, value in imported.tensors.items()}
     metadata = {"format": "pt", "source": file.name}
     if imported.bounds:
         metadata[BOUNDS] = json.dumps(imported.bounds)
