@@ -38,7 +38,7 @@ def pack_state(optimizer: Optimizer) -> tuple[dict[str, Tensor], Plain]:
         elif value is None or isinstance(value, _SCALARS):
             plain[kind].setdefault(str(number), {})[key] = value
         else:
-            message = f"it keeps {key!r} as a {type(value).__name__}"
+            message = f"a checkpoint cannot hold its {key!r}, which is a {type(value).__name__}"
             raise TypeError(message)
     return tensors, plain
 
