@@ -26,6 +26,7 @@ _SHAPES = frozenset(
         aten.contiguous,
         aten.clone,
         aten.to,
+        aten.alias,
         aten.dropout,
         aten.dropout_,
         aten.slice,

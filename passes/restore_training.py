@@ -8,7 +8,17 @@ from torch import nn
 from torch.fx import GraphModule, Node
 
 from asim_fx.graph.edit import argument, aten, free_name, owner_of, packet_of
-from asim_fx.nn.trainable import Drop, DropPath, TrainableNorm
+from asim_fx.nn import CimModule
+from asim_fx.nn.trainable import (
+    Drop,
+    DropPath,
+    ScaledBound,
+    TrainableNorm,
+    VisibleBatchDropPath,
+    VisibleDropPath,
+    VisibleUnscaledDropPath,
+)
+from asim_fx.passes.trace_clips import bound_of
 from asim_fx.pipeline import Fact, PassContext, graph_pass
 
 _DROPOUTS: dict[Any, str] = {
@@ -22,8 +32,11 @@ _DROPOUTS: dict[Any, str] = {
 }
 """Operations that drop, and torch's function for each."""
 
-VISIBLE_DROP_PATH = "VisibleDropPath"
-"""Name of the class of modules whose dropout stands for that of whole samples."""
+_DROP_PATHS = {
+    f"{kind.__module__}.{kind.__qualname__}": kind
+    for kind in (VisibleDropPath, VisibleBatchDropPath, VisibleUnscaledDropPath)
+}
+"""Classes of modules whose dropout stands for stochastic depth, by qualified name."""
 
 
 @graph_pass(requires=[Fact.LOWERED], provides=[Fact.TRAINABLE])
@@ -32,12 +45,16 @@ def restore_training(graph_module: GraphModule, context: PassContext) -> bool:
 
     Example:
         ``batch_norm(x, gamma, beta, mean, var, False, 0.1, 1e-5, True)`` becomes ``bn1.norm(x, gamma, beta, mean,
-        var)``, and ``dropout(x, 0.5, False)`` becomes ``head.drop.drop(x)``.
+        var)``, and ``dropout(x, 0.5, False)`` becomes ``head.drop.drop(x)``. A site that reads a bounded value through
+        this dropout gets ``head.fc.bound(act.pact_alpha)`` for its scale: twice the bound in training.
     """
     if not context.trainable:
         return False
+    nodes = list(graph_module.graph.nodes)
     changed = False
-    for node in list(graph_module.graph.nodes):
+    for node in nodes:
+        changed |= _scale_bound(graph_module, node)
+    for node in nodes:
         if packet_of(node) is aten.batch_norm and not argument(node, 5, "training"):
             norm = TrainableNorm(float(argument(node, 6, "momentum")), float(argument(node, 7, "eps")))
             _call(graph_module, node, "norm", norm, node.args[:5])
@@ -48,12 +65,38 @@ def restore_training(graph_module: GraphModule, context: PassContext) -> bool:
     return changed
 
 
-def _dropping(node: Node) -> nn.Module:
+def _dropping(node: Node) -> Drop | DropPath:
     share = float(argument(node, 1, "p"))
     stack = list((node.meta.get("nn_module_stack") or {}).values())
-    if stack and str(getattr(stack[-1][1], "__name__", stack[-1][1])).endswith(VISIBLE_DROP_PATH):
-        return DropPath(share)
+    held = stack[-1][1] if stack else ""
+    kind = _DROP_PATHS.get(held if isinstance(held, str) else f"{held.__module__}.{held.__qualname__}")
+    if kind is not None:
+        return DropPath(share, by_sample=kind.by_sample, scaled=kind.scaled)
     return Drop(_DROPOUTS[packet_of(node)], share)
+
+
+def _scale_bound(graph_module: GraphModule, node: Node) -> bool:
+    """Scale the bound of what a site reads as the dropouts before it scale the value.
+
+    The codes of what they keep are then those of inference, and so is the share of the scale that each code is.
+    """
+    site = graph_module.get_submodule(str(node.target)) if node.op == "call_module" else None
+    bound, passed = bound_of(node.args[0]) if isinstance(site, CimModule) else (None, [])
+    if bound is None or bound not in node.args:
+        return False
+    kept = 1.0
+    for dropout in (_dropping(call) for call in passed if packet_of(call) in _DROPOUTS):
+        if dropout.share < 1 and not (isinstance(dropout, DropPath) and not dropout.scaled):
+            kept *= 1 - dropout.share
+    if kept == 1:
+        return False
+    target = free_name(graph_module, f"{str(node.target).rpartition('.')[0]}.bound".lstrip("."))
+    graph_module.add_submodule(target, ScaledBound(kept))
+    with graph_module.graph.inserting_before(node):
+        call = graph_module.graph.call_module(target, (bound,))
+    call.meta = dict(bound.meta)
+    node.args = (*node.args[:-1], call)
+    return True
 
 
 def _call(graph_module: GraphModule, node: Node, word: str, module: nn.Module, operands: tuple[Any, ...]) -> None:

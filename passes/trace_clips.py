@@ -21,7 +21,8 @@ _KEEPS_BOUND = frozenset(
         *(aten.dropout, aten.dropout_, aten.feature_dropout, aten.feature_dropout_),
     }
 )
-"""Operations whose result lies within the bound of their operand. In training, what dropout scales above is clipped."""
+"""Operations whose result lies within the bound of their operand; behind dropout in training, within
+``bound / (1 - p)``, which ``restore_training`` sees to."""
 
 
 @graph_pass(requires=[Fact.CLIPPED, Fact.SITES], provides=[Fact.CLIPS])
@@ -34,21 +35,24 @@ def trace_clips(graph_module: GraphModule, context: PassContext) -> bool:
     """
     found = False
     for node, site in iter_sites(graph_module.graph):
-        bound = _bound_of(node.args[0]) if site.kind in (OpKind.CONV, OpKind.LINEAR) else None
+        bound = bound_of(node.args[0])[0] if site.kind in (OpKind.CONV, OpKind.LINEAR) else None
         if bound is not None and site.static_weight:
             annotate(node, site=replace(site, input_clip=str(bound.target)))
             found = True
     return found
 
 
-def _bound_of(value: object) -> Node | None:
+def bound_of(value: object) -> tuple[Node | None, list[Node]]:
+    """Return the learned bound of a value, or None, and the calls that lie between the two."""
+    passed = []
     while isinstance(value, Node) and packet_of(value) in _KEEPS_BOUND:
+        passed.append(value)
         value = value.args[0]
     if isinstance(value, Node) and packet_of(value) is aten.clamp_max:
         bound = value.args[1]
         if isinstance(bound, Node) and bound.op == "get_attr" and annotation_of(bound).nonnegative == "PACT":
-            return bound
-    return None
+            return bound, passed
+    return None, passed
 
 
 def is_alpha(name: str) -> bool:

@@ -80,9 +80,19 @@ class MacHistogram:
         return (2 if self.signed else 1) * size * self.rows + 1
 
 
-def observe_macs(site: CimModule, streamed: Tensor, stored: Tensor, into: MacHistogram) -> None:
-    """Count the MAC values of one call of a site."""
-    for reduction, config in _reductions(site, streamed, stored):
+def observe_macs(
+    site: CimModule, streamed: Tensor, stored: Tensor, into: MacHistogram, clip: Tensor | None = None
+) -> None:
+    """Count the MAC values of one call of a site.
+
+    Args:
+        site: what was called.
+        streamed: its streamed operand.
+        stored: its stored operand.
+        into: counts are added here.
+        clip: the learned bound of the streamed operand, 0-d, where it has one: its scale.
+    """
+    for reduction, config in _reductions(site, streamed, stored, clip):
         count_macs(reduction, config, into)
 
 
@@ -114,10 +124,13 @@ def count_macs(reduction: Reduction, config: OpConfig, into: MacHistogram) -> No
                         into.add(size, streamed[j].place * stored[i].place, integer_matmul(plane, column, size))
 
 
-def _reductions(site: CimModule, streamed: Tensor, stored: Tensor) -> Iterator[tuple[Reduction, OpConfig]]:
+def _reductions(
+    site: CimModule, streamed: Tensor, stored: Tensor, clip: Tensor | None
+) -> Iterator[tuple[Reduction, OpConfig]]:
     config = site.config
+    scale = site.input_scale if clip is None else clip
     weight_scale = site.weight_scale if isinstance(site, CimMatmul) else None
-    codes = quantize(streamed, config.input, site=config.site, role="input", scale=site.input_scale).codes
+    codes = quantize(streamed, config.input, site=config.site, role="input", scale=scale).codes
     if isinstance(site, CimConvTranspose):
         weight = quantize_transposed(stored, config, site.groups)
         for _, reduction, mine in phase_reductions(codes, weight.codes, config, site.geometry, site.groups):

@@ -131,7 +131,7 @@ def _magnitudes(
     new = {site: _histograms(site) for site in sites if keys[site] not in known.magnitudes}
     kept = {site: known.magnitudes[keys[site]] for site in sites if site not in new}
 
-    def observe(site: CimModule, streamed: Tensor, stored: Tensor) -> None:
+    def observe(site: CimModule, streamed: Tensor, stored: Tensor, _clip: Tensor | None) -> None:
         of_streamed, of_stored = new[site]
         if of_streamed is not None:
             of_streamed.add(streamed)
@@ -222,8 +222,8 @@ def _macs(
     }
     kept = {site: known.macs[key] for site, key in keys.items() if site not in new}
 
-    def observe(site: CimModule, streamed: Tensor, stored: Tensor) -> None:
-        observe_macs(site, streamed, stored, new[site])
+    def observe(site: CimModule, streamed: Tensor, stored: Tensor, clip: Tensor | None) -> None:
+        observe_macs(site, streamed, stored, new[site], clip)
 
     _observe(converted, list(new), batches, "integer", observe)
     for site, histogram in new.items():
@@ -236,7 +236,7 @@ def _observe(
     sites: Sequence[CimModule],
     batches: Iterable[Batch],
     fidelity: Fidelity,
-    observe: Callable[[CimModule, Tensor, Tensor], None],
+    observe: Callable[[CimModule, Tensor, Tensor, Tensor | None], None],
 ) -> None:
     """Run the model at a fidelity, and tell what each of the sites multiplies; not where there is no site."""
     if not sites:

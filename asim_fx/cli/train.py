@@ -18,6 +18,8 @@ from asim_fx.sharding import shard_of_environment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from asim_fx.training.epoch_record import EpochRecord
+
 HELP = """Train MODEL as it will run on the hardware of SPEC, and write to DIR what it
 became: a converted model for asim-simulate, weights.safetensors (a plain state
 dict for --checkpoint), checkpoints, TensorBoard logs, curves, a confusion
@@ -29,7 +31,8 @@ Batch norms are trained and not folded. Optimisers, schedules, policies and
 mixing are timm's, by their names there.
 
 Several processes share each batch: torchrun --nproc-per-node=2 -m asim_fx
-train MODEL SPEC ... gives the same bits as one process with --parts 2."""
+train MODEL SPEC ... gives the same bits as one process with --parts 2 and as
+many threads. torchrun sets OMP_NUM_THREADS=1 unless it is set."""
 
 
 class ModeOption(StrEnum):
@@ -49,7 +52,7 @@ class LossOption(StrEnum):
 
 
 class PrecisionOption(StrEnum):
-    """Of float arithmetic."""
+    """Floating-point precision."""
 
     FULL = "32-true"
     BF16 = "bf16-mixed"
@@ -109,28 +112,41 @@ def train(
         float | None, typer.Option(metavar="X", help="Largest norm of the gradient.", rich_help_panel=Setting)
     ] = None,
     sched: Annotated[str | None, typer.Option(metavar="NAME", help="Default: cosine.", rich_help_panel=Setting)] = None,
-    warmup_epochs: Annotated[int | None, typer.Option(metavar="N", help="Default: 0.", rich_help_panel=Setting)] = None,
-    min_lr: Annotated[float | None, typer.Option(metavar="X", help="Default: 0.", rich_help_panel=Setting)] = None,
+    warmup_epochs: Annotated[
+        int | None, typer.Option(metavar="N", help="Linear, from lr/100. Default: 0.", rich_help_panel=Setting)
+    ] = None,
+    min_lr: Annotated[
+        float | None, typer.Option(metavar="X", help="At the end of the schedule. Default: 0.", rich_help_panel=Setting)
+    ] = None,
     loss: Annotated[LossOption | None, typer.Option(help="Default: cross-entropy.", rich_help_panel=Setting)] = None,
     smoothing: Annotated[
         float | None, typer.Option(metavar="X", help="Of labels. Default: 0.1.", rich_help_panel=Setting)
     ] = None,
     trim_noise: Annotated[
         float | None,
-        typer.Option(metavar="PERCENT", help="For nat. Default: measured at each site.", rich_help_panel=Setting),
+        typer.Option(
+            metavar="PERCENT",
+            help="Trim noise of nat, of each result. Default: measured at each site.",
+            rich_help_panel=Setting,
+        ),
     ] = None,
     trim_factor: Annotated[
         float | None, typer.Option(metavar="X", help="Trim noise times this. Default: 1.", rich_help_panel=Setting)
     ] = None,
     trim_additive: Annotated[
         bool | None,
-        typer.Option("--trim-additive", help="As large at small results as at large ones.", rich_help_panel=Setting),
+        typer.Option(
+            "--trim-additive",
+            help="Noise of the same standard deviation for every element (percent of the site's RMS output).",
+            rich_help_panel=Setting,
+        ),
     ] = None,
     pact: Annotated[
         bool | None, typer.Option("--pact", help="Give ReLUs a learned bound.", rich_help_panel=Setting)
     ] = None,
     pact_decay: Annotated[
-        float | None, typer.Option(metavar="X", help="Pull on these bounds. Default: 0.001.", rich_help_panel=Setting)
+        float | None,
+        typer.Option(metavar="X", help="L2 penalty on the learned bounds. Default: 0.001.", rich_help_panel=Setting),
     ] = None,
     freeze_bn: Annotated[
         bool | None, typer.Option("--freeze-bn", help="Batch norms stay as they are.", rich_help_panel=Setting)
@@ -143,7 +159,10 @@ def train(
             rich_help_panel=Setting,
         ),
     ] = None,
-    amp: Annotated[PrecisionOption | None, typer.Option(help="Default: 32-true.", rich_help_panel=Setting)] = None,
+    amp: Annotated[
+        PrecisionOption | None,
+        typer.Option(help="Floating-point precision. Default: 32-true.", rich_help_panel=Setting),
+    ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Default: 0.", rich_help_panel=Setting)] = None,
     aa: Annotated[
         str | None, typer.Option(metavar="POLICY", help="rand-m9-mstd0.5 ...", rich_help_panel=Augmentation)
@@ -172,22 +191,21 @@ def train(
         list[str] | None, typer.Option(metavar="K=V", help="Argument of the model's constructor. Repeatable.")
     ] = None,
     scratch: Annotated[
-        bool, typer.Option("--scratch", help="Start from random weights, also of a model that ships with its own.")
+        bool, typer.Option("--scratch", help="Start from random weights, even if the model ships with its own.")
     ] = False,
     device: Annotated[str, typer.Option(metavar="D", help="cpu, cuda, cuda:1, mps.")] = "cpu",
     save_every: Annotated[
         int, typer.Option(metavar="N", min=0, help="Updates between checkpoints; 0: one an epoch.")
     ] = 0,
     eval_every: Annotated[int, typer.Option(metavar="N", min=1, help="Epochs between evaluations.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in DIR.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint in DIR, if there is one.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each epoch.")] = False,
 ) -> None:
     """Train a model as it will run on hardware."""
     shard = shard_of_environment()
-    settings = {name: value for name, value in context.params.items() if name in _SETTINGS and value is not None}
-    settings = {name: str(value) if isinstance(value, StrEnum) else value for name, value in settings.items()}
-    if "amp" in settings:
-        settings["precision"] = settings.pop("amp")
+    settings = _settings(context.params)
     if scratch and (pretrained or checkpoint is not None):
         message = "--scratch starts from random weights: it does not go with --pretrained or --checkpoint"
         raise UsageError(message)
@@ -227,26 +245,20 @@ def train(
         _print(f"top-1 {trained.answers.top1:.2f} % on {len(trained.answers.labels)} images; wrote {output}")
 
 
-_SETTINGS = frozenset(
-    {
-        *("mode", "epochs", "batch_size", "parts", "opt", "lr", "weight_decay", "momentum", "clip_grad", "sched"),
-        *(
-            "warmup_epochs",
-            "min_lr",
-            "loss",
-            "smoothing",
-            "trim_noise",
-            "trim_factor",
-            "trim_additive",
-            "pact",
-            "pact_decay",
-            "freeze_bn",
-            "ema",
-            "amp",
-        ),
-        *("seed", "aa", "augment", "hflip", "reprob", "crop_min", "mixup", "cutmix"),
-    }
-)
+_RENAMED = {"precision": "amp"}
+"""Options whose name is not that of their setting."""
+
+
+def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a recipe that were given as options, by name."""
+    from dataclasses import fields
+
+    from asim_fx.training.recipe import TrainingRecipe
+
+    names = [field.name for field in fields(TrainingRecipe)]
+    given = {name: options[_RENAMED.get(name, name)] for name in names}
+    plain = {name: str(value) if isinstance(value, StrEnum) else value for name, value in given.items()}
+    return {name: value for name, value in plain.items() if value is not None}
 
 
 def _print(line: str) -> None:
@@ -254,10 +266,9 @@ def _print(line: str) -> None:
     sys.stdout.flush()
 
 
-def _tell(record: Mapping[str, Any], *, as_json: bool) -> None:
+def _tell(record: EpochRecord, *, as_json: bool) -> None:
     if as_json:
-        _print(json.dumps(dict(record)))
+        _print(json.dumps(record.to_json()))
         return
-    measured = "" if record["top1"] is None else f"  validation {record['loss']:.4f}  top-1 {record['top1']:6.2f} %"
-    loss = f"epoch {record['epoch']:4d}  loss {record['train_loss']:.4f}"
-    _print(f"{loss}{measured}  {record['seconds']:.1f} s")
+    measured = "" if record.top1 is None else f"  validation {record.loss:.4f}  top-1 {record.top1:6.2f} %"
+    _print(f"epoch {record.epoch:4d}  loss {record.train_loss:.4f}{measured}  {record.seconds:.1f} s")

@@ -73,6 +73,7 @@ def build_model(
     device: str = "cpu",
     seed: int = 0,
     bounded: bool = True,
+    scratch: bool = False,
 ) -> BuiltModel:
     """Build a model by name, in eval mode.
 
@@ -87,10 +88,11 @@ def build_model(
         device: see ``resolve_device``; ``meta`` builds a model without values, to be planned and never run.
         seed: of random weights; torch's global generator is left as it was.
         bounded: whether rectifiers get the bounds (PACT) that the checkpoint's metadata has for them.
+        scratch: whether a model that ships with trained weights gets random ones instead.
 
     Raises:
         ModelError: no such model, it cannot be built like this, its weights cannot be had, or it does not
-            take images of this size.
+            take images of this size; or its weights are its own affair and cannot be left out for ``scratch``.
         CheckpointError: the checkpoint cannot be read or does not fit.
         UsageError: an input size below 1, no such device, weights for a model without values, or a word that is no
             ``key=value``.
@@ -105,7 +107,11 @@ def build_model(
     target = torch.device(META) if valueless else resolve_device(device)
     kwargs = dict(model_kwargs) if isinstance(model_kwargs, Mapping) else parse_model_kwargs(model_kwargs)
     kind, bare = parse_name(name)
-    request = ModelRequest(bare, pretrained, num_classes, input_size, kwargs, has_checkpoint=checkpoint is not None)
+    if scratch and kind in ("python", "exported"):
+        msg = f"{name} brings weights of its own, which cannot be left out"
+        raise ModelError(msg, hint="let it return random weights, and leave out --scratch")
+    brings_weights = checkpoint is not None or scratch
+    request = ModelRequest(bare, pretrained, num_classes, input_size, kwargs, has_checkpoint=brings_weights)
     if kind == "exported":
         return _build_exported(request, target, checkpoint, seed)
     with _seeded(seed):

@@ -50,7 +50,7 @@ class CimConv(CimModule):
         groups = x.shape[1] // weight.shape[1] if self.computed_weight else self.groups
         stride, dilation = list(geometry.stride), list(geometry.dilation)
         padding = [side for pair in geometry.padding for side in pair]
-        self._observe(x, weight)
+        self._observe(x, weight, clip)
         if self.in_float:
             padded = pad_spatial(x, padding)
             return _FLOAT_CONVS[len(stride)](padded, weight, bias, stride, 0, dilation, groups)

@@ -47,7 +47,7 @@ class CimConvTranspose(CimModule):
         geometry = self.geometry
         stride, dilation = list(geometry.stride), list(geometry.dilation)
         padding = [before for before, _ in geometry.padding]
-        self._observe(x, weight)
+        self._observe(x, weight, clip)
         if self.in_float:
             convolve = _FLOAT_CONVS[len(stride)]
             return convolve(x, weight, bias, stride, padding, self.output_padding, self.groups, dilation)

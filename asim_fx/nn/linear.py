@@ -20,7 +20,7 @@ class CimLinear(CimModule):
 
         ``clip`` is the learned bound of ``x``, 0-d, where it has one: its scale.
         """
-        self._observe(x, weight)
+        self._observe(x, weight, clip)
         if self.in_float:
             return F.linear(x, weight, bias)
         if self.as_proxy:

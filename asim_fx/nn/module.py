@@ -21,8 +21,9 @@ Fidelity = Literal["hardware", "integer", "float", "proxy"]
 """``hardware``: as configured. ``integer``: the same codes, every cell exact. ``float``: the plain torch operation.
 ``proxy``: that operation on rounded operands, with trim noise on its result: ASiM's training form."""
 
-Observer: TypeAlias = Callable[[Tensor, Tensor], None]
-"""Told the streamed and the stored operand of every product that a site computes, whatever the fidelity."""
+Observer: TypeAlias = Callable[[Tensor, Tensor, Tensor | None], None]
+"""Told the streamed and the stored operand of every product that a site computes, whatever the fidelity, and the
+learned bound of the streamed operand where it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,6 @@ class CimModule(nn.Module):
             f"rows={read.rows}, step={config.step}, adc={adc}, scale={config.input.scale}, fidelity={self._fidelity}"
         )
 
-    def _observe(self, streamed: Tensor, stored: Tensor) -> None:
+    def _observe(self, streamed: Tensor, stored: Tensor, clip: Tensor | None = None) -> None:
         if self.observer is not None:
-            self.observer(streamed, stored)
+            self.observer(streamed, stored, None if clip is None else clip.detach())

@@ -40,14 +40,18 @@ class CimRecurrence(CimModule):
             self._observe(value, weight)
             if self.in_float:
                 return F.linear(value, weight, bias)
-            if self.as_proxy:
-                rounded = self._rounded(value, "input", self.input_scale)
-                y = self._trimmed(F.linear(rounded, self._rounded(weight, "weight")), rng, step)
-                return y if bias is None else y + bias
-            result: Tensor = torch.ops.asim.linear(value, weight, rng, self.input_scale, self._step_text(step))
+            result = self.product(value, weight, rng, step)
             return result if bias is None else result + bias
 
         return run_steps(multiply, hidden, gates, state, self.cell, self.reverse)
+
+    def product(self, hidden: Tensor, weight: Tensor, rng: Tensor, step: int) -> Tensor:
+        """Return what the arrays give at one step: ``hidden @ weight.T`` (rows, gates), without the bias."""
+        if self.as_proxy:
+            rounded = self._rounded(hidden, "input", self.input_scale)
+            return self._trimmed(F.linear(rounded, self._rounded(weight, "weight")), rng, step)
+        result: Tensor = torch.ops.asim.linear(hidden, weight, rng, self.input_scale, self._step_text(step))
+        return result
 
     def _step_text(self, step: int) -> str:
         if self.fidelity != "hardware":

@@ -1,4 +1,4 @@
-"""What a training graph calls in the place of operations that behave differently in training."""
+"""What a training graph calls instead of operations that behave differently in training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class TrainableNorm(nn.Module):
-    """A batch norm, called as ``module(x, weight, bias, running_mean, running_var)``: its tensors stay where they are.
+    """A batch norm, called as ``module(x, weight, bias, running_mean, running_var)``; its tensors stay the model's.
 
     In training it uses the statistics of the batch and moves the running ones, unless it is frozen.
 
@@ -35,7 +35,7 @@ class TrainableNorm(nn.Module):
 
 
 class Drop(nn.Module):
-    """Dropout, in training alone.
+    """Dropout, in training only.
 
     Args:
         name: of torch's function: ``dropout``, ``feature_dropout``, ``alpha_dropout``.
@@ -54,19 +54,74 @@ class Drop(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Stochastic depth: whole samples of a residual branch are dropped, in training alone.
+    """Stochastic depth: a residual branch is dropped at random, in training only.
 
     Args:
-        share: of the samples that is dropped; the others are scaled up for it.
+        share: probability that a sample is dropped, 0..1.
+        by_sample: whether each sample is dropped on its own; otherwise one draw decides for the whole batch.
+        scaled: whether what is kept is divided by ``1 - share``.
     """
+
+    def __init__(self, share: float, *, by_sample: bool = True, scaled: bool = True) -> None:
+        super().__init__()
+        self.share = share
+        self.by_sample = by_sample
+        self.scaled = scaled
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x`` (batch, ...) with the dropped samples set to zero."""
+        if not self.training:
+            return x
+        draws = torch.rand(x.shape[0] if self.by_sample else 1, *[1] * (x.ndim - 1), device=x.device)
+        kept = x * (draws >= self.share).to(x.dtype)
+        return kept / (1 - self.share) if self.scaled and self.share < 1 else kept
+
+
+class VisibleDropPath(nn.Module):
+    """Stands for stochastic depth while a model is captured: a dropout that does nothing, but appears in the graph.
+
+    Capture sees a model as it is at inference, where stochastic depth leaves no trace. Of a module, the graph keeps
+    the class, so each kind has one of its own.
+
+    Args:
+        share: probability that a sample is dropped.
+    """
+
+    by_sample = True
+    scaled = True
 
     def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return ``x`` (batch, ...) with some samples set to zero."""
-        if not self.training:
-            return x
-        kept = torch.rand(x.shape[0], *[1] * (x.ndim - 1), device=x.device) >= self.share
-        return x * kept.to(x.dtype) / (1 - self.share)
+        """Return ``x``."""
+        return F.dropout(x, self.share, training=False)
+
+
+class VisibleBatchDropPath(VisibleDropPath):
+    """One draw decides for the whole batch."""
+
+    by_sample = False
+
+
+class VisibleUnscaledDropPath(VisibleDropPath):
+    """What is kept is not scaled up."""
+
+    scaled = False
+
+
+class ScaledBound(nn.Module):
+    """The learned bound of a value behind dropouts: they scale up what they keep, in training only.
+
+    Args:
+        kept: product of the shares that the dropouts keep, above 0.
+    """
+
+    def __init__(self, kept: float) -> None:
+        super().__init__()
+        self.kept = kept
+
+    def forward(self, bound: Tensor) -> Tensor:
+        """Return the largest value that the dropouts make of one at ``bound``."""
+        return bound / self.kept if self.training else bound

@@ -84,11 +84,20 @@ def _along_first(scale: Tensor, like: Tensor) -> Tensor:
 
 
 def clipped(value: Tensor, operand: Operand, scale: Tensor | None) -> Tensor | None:
-    """Return where a static scale clips ``value``, or None where nothing can be clipped."""
+    """Return where a static scale clips ``value``, or None where nothing can be clipped.
+
+    A value above the scale by no more than rounding is not clipped. Where the scale is the bound that the value was
+    clamped to, 16-bit precision, dropout and pooling round it to either side, and its gradient is that of the bound.
+    """
     if operand.scale != "static" or scale is None:
         return None
     real = value.to(torch.float32)
-    return real.abs() > scale if operand.signed else (real > scale) | (real < 0)
+    limit = scale * (1 + max(_ROUNDING_FLOAT32, 2 * torch.finfo(value.dtype).eps))
+    return real.abs() > limit if operand.signed else (real > limit) | (real < 0)
+
+
+_ROUNDING_FLOAT32 = 1e-5
+"""Relative. More than float32 loses in a mean over the positions of an image."""
 
 
 def _largest(real: Tensor, operand: Operand, site: str, role: Role) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +18,13 @@ from torch.optim import Optimizer
 from asim_fx.errors import CheckpointError, NumericsError
 from asim_fx.files import write_atomically
 from asim_fx.models.checkpoints import TRAINED, TRAINING
+from asim_fx.training.epoch_record import EpochRecord
+from asim_fx.training.optimizer_state import pack_state, unpack_state
 
-FORMAT = 2
+FORMAT = 3
 _MODEL, _OPTIMIZER, _AVERAGE = TRAINED, "optimizer.", "average."
+STEADIER = "lower --lr, add --warmup-epochs or --clip-grad"
+"""What to do about weights that grow without bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,69 +41,99 @@ class Position:
     epoch: int = 0
     step: int = 0
     loss_sum: float = 0.0
-    history: tuple[Mapping[str, Any], ...] = ()
+    history: tuple[EpochRecord, ...] = ()
 
 
-def write_checkpoint(
-    path: Path,
-    net: nn.Module,
-    optimizer: Optimizer,
-    position: Position,
-    identity: Mapping[str, Any],
-    scaler: Mapping[str, Any] | None = None,
-    average: nn.Module | None = None,
-) -> None:
+@dataclass(frozen=True)
+class TrainingState:
+    """What changes from update to update: it is read from where it is, and put back there.
+
+    Attributes:
+        net: the model that is trained.
+        optimizer: of its parameters.
+        average: moving average of ``net``; None where there is none.
+        scaler: of the loss in 16-bit precision; None where there is none.
+    """
+
+    net: nn.Module
+    optimizer: Optimizer
+    average: nn.Module | None = None
+    scaler: Any = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors of the model and its average, by their names in a checkpoint."""
+        found = {f"{_MODEL}{name}": tensor for name, tensor in self.net.state_dict().items()}
+        if self.average is not None:
+            found |= {f"{_AVERAGE}{name}": tensor for name, tensor in self.average.state_dict().items()}
+        return found
+
+    def digest(self) -> str:
+        """Return a hash of the weights and their average, for comparison."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.tensors().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCheckpoint:
+    """What a checkpoint says beside its state.
+
+    Attributes:
+        position: how far the run was.
+        threads: of torch in the process that wrote it.
+    """
+
+    position: Position
+    threads: int
+
+
+def check_finite(net: nn.Module) -> None:
+    """Refuse weights that are no numbers.
+
+    Raises:
+        NumericsError: there is one.
+    """
+    for name, tensor in net.state_dict().items():
+        if tensor.is_floating_point() and not _finite(tensor, name):
+            message = f"training made {name} NaN or infinite"
+            raise NumericsError(message, hint=STEADIER)
+
+
+def write_checkpoint(path: Path, state: TrainingState, position: Position, identity: Mapping[str, Any]) -> None:
     """Replace the checkpoint at a path, whole or not at all.
 
     Args:
         path: where.
-        net: its state dict is saved.
-        optimizer: its state is saved; its settings come from the recipe.
+        state: what is saved. Settings of the optimiser are not: they come from the recipe.
         position: how far the run is.
         identity: plain data that tells this run from others.
-        scaler: state of the loss scaler of 16-bit precision.
-        average: moving average of ``net``.
 
     Raises:
         NumericsError: a weight is not a number; the checkpoint stays what it was.
         OutputError: the file cannot be written.
     """
-    tensors = {f"{_MODEL}{name}": tensor for name, tensor in net.state_dict().items()}
-    spoilt = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not _finite(tensor, name)]
-    if spoilt:
-        message = f"training made {spoilt[0].removeprefix(_MODEL)} NaN or infinite"
-        raise NumericsError(message, hint="lower --lr, add --warmup-epochs or --clip-grad")
-    if average is not None:
-        tensors |= {f"{_AVERAGE}{name}": tensor for name, tensor in average.state_dict().items()}
-    plain: dict[str, dict[str, Any]] = {}
-    for number, state in optimizer.state_dict()["state"].items():
-        for key, value in state.items():
-            if isinstance(value, Tensor):
-                tensors[f"{_OPTIMIZER}{number}.{key}"] = value
-            else:
-                plain.setdefault(str(number), {})[key] = value
+    check_finite(state.net)
+    of_optimizer, plain = pack_state(state.optimizer)
+    tensors = state.tensors() | {f"{_OPTIMIZER}{name}": tensor for name, tensor in of_optimizer.items()}
     record = {
         "format": FORMAT,
         "epoch": position.epoch,
         "step": position.step,
         "loss_sum": position.loss_sum,
-        "history": list(position.history),
+        "history": [epoch.to_json() for epoch in position.history],
         "identity": dict(identity),
+        "threads": torch.get_num_threads(),
         "optimizer": plain,
-        "scaler": None if scaler is None else dict(scaler),
+        "scaler": None if state.scaler is None else state.scaler.state_dict(),
     }
     separate = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     write_atomically(path, save(separate, {TRAINING: json.dumps(record)}))
 
 
-def read_checkpoint(
-    path: Path,
-    net: nn.Module,
-    optimizer: Optimizer,
-    identity: Mapping[str, Any],
-    average: nn.Module | None = None,
-) -> tuple[Position, Mapping[str, Any] | None]:
-    """Put a model, its optimiser and average where a checkpoint left them; return the position and the scaler's state.
+def read_checkpoint(path: Path, state: TrainingState, identity: Mapping[str, Any]) -> ReadCheckpoint:
+    """Put a model, its optimiser, average and scaler where a checkpoint left them.
 
     Raises:
         CheckpointError: there is none, it cannot be read, or it is of another run.
@@ -111,15 +146,18 @@ def read_checkpoint(
         message = f"{path} is of another run: {words}"
         raise CheckpointError(message, hint=_what_to_do(saved, identity, differing))
     try:
-        net.load_state_dict(_below(_MODEL, tensors), strict=True)
-        if average is not None:
-            average.load_state_dict(_below(_AVERAGE, tensors), strict=True)
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": _optimizer_state(tensors, record)})
-    except (RuntimeError, ValueError, KeyError) as error:
+        state.net.load_state_dict(_below(_MODEL, tensors), strict=True)
+        if state.average is not None:
+            state.average.load_state_dict(_below(_AVERAGE, tensors), strict=True)
+        unpack_state(state.optimizer, _below(_OPTIMIZER, tensors), record["optimizer"])
+        history = tuple(EpochRecord.from_json(epoch) for epoch in record["history"])
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
         message = f"{path} does not fit the model: {str(error).splitlines()[0]}"
         raise CheckpointError(message) from error
-    position = Position(record["epoch"], record["step"], record["loss_sum"], tuple(record["history"]))
-    return position, record["scaler"]
+    if state.scaler is not None and record["scaler"] is not None:
+        state.scaler.load_state_dict(record["scaler"])
+    position = Position(record["epoch"], record["step"], record["loss_sum"], history)
+    return ReadCheckpoint(position, record["threads"])
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -147,15 +185,6 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         message = f"{path} is no checkpoint of asim-train, or of another version"
         raise CheckpointError(message)
     return tensors, record
-
-
-def _optimizer_state(tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
-    state: dict[int, dict[str, Any]] = {int(number): dict(held) for number, held in record["optimizer"].items()}
-    for name, tensor in tensors.items():
-        if name.startswith(_OPTIMIZER):
-            number, _, key = name.removeprefix(_OPTIMIZER).partition(".")
-            state.setdefault(int(number), {})[key] = tensor
-    return state
 
 
 def _what_to_do(saved: Mapping[str, Any], given: Mapping[str, Any], differing: Sequence[str]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from asim_fx.files import write_atomically
+from asim_fx.training.epoch_record import EpochRecord
 
 _MOST_NUMBERS = 20
 """Classes up to which each cell of the matrix shows its count."""
@@ -22,18 +23,18 @@ def can_draw() -> bool:
     return True
 
 
-def draw_curves(history: Sequence[Mapping[str, Any]], folder: Path) -> None:
+def draw_curves(history: Sequence[EpochRecord], folder: Path) -> None:
     """Write ``curves.png``: losses and accuracies by epoch."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    epochs = [record["epoch"] for record in history]
-    left.plot(epochs, [record["train_loss"] for record in history], marker=".", label="training")
-    measured = [record for record in history if record["top1"] is not None]
-    at = [record["epoch"] for record in measured]
-    left.plot(at, [record["loss"] for record in measured], marker=".", label="validation")
-    right.plot(at, [record["top1"] for record in measured], marker=".", color="C1", label="validation")
+    epochs = [record.epoch for record in history]
+    left.plot(epochs, [record.train_loss for record in history], marker=".", label="training")
+    measured = [record for record in history if record.top1 is not None]
+    at = [record.epoch for record in measured]
+    left.plot(at, [record.loss for record in measured], marker=".", label="validation")
+    right.plot(at, [record.top1 for record in measured], marker=".", color="C1", label="validation")
     for axes, words in ((left, "loss"), (right, "top-1 in %")):
         axes.set_xlabel("epoch")
         axes.set_ylabel(words)

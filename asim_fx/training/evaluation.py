@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 
@@ -13,7 +14,16 @@ from asim_fx.data import DataSource
 from asim_fx.errors import DataError
 from asim_fx.nn import Fidelity
 from asim_fx.sharding import ALONE, Shard
+from asim_fx.training.recipe import Mode
 from asim_fx.training.step import checked_scores
+
+EVALUATED_AS: Mapping[Mode, Fidelity] = {
+    "float": "float",
+    "qat": "integer",
+    "nat": "hardware",
+    "hardware": "hardware",
+}
+"""What a model computes when it is evaluated, by how it is trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,7 @@ def evaluate(
     Raises:
         DataError: there is no image.
         InputError: the model does not return class scores.
+        NumericsError: a site meets NaN or infinity.
     """
     training = net.training
     before = {site: site.fidelity for site in net.sites().values()}
@@ -82,8 +93,8 @@ def evaluate(
             rows += list(zip(range(first, first + len(labels)), *columns, strict=True))
     finally:
         net.train(training)
-        for site, fidelity in before.items():
-            site.fidelity = fidelity
+        for site, earlier in before.items():
+            site.fidelity = earlier
     gathered = sorted(row for found in shard.gather(rows) for row in found)
     if not gathered:
         message = f"{data.description}: there are no images"

@@ -1,4 +1,4 @@
-"""The training form of a model on hardware, and the way back: to a model that can be saved and simulated."""
+"""The training form of a model on hardware, and the way back to a model that can be saved and simulated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from asim_fx.nn import CimModule
 from asim_fx.nn.trainable import TrainableNorm
 from asim_fx.passes.trace_clips import is_alpha
 from asim_fx.spec import HardwareSpec
-from asim_fx.training.visible import with_visible_drop_paths
+from asim_fx.training.drop_path import with_visible_drop_paths
+from asim_fx.training.separate_dropouts import SeparateDropouts
 
 LEAST_ALPHA = 1e-3
 """A bound is kept above this: a scale must be positive."""
@@ -38,8 +39,9 @@ def trainable_form(
 ) -> ConvertedModel:
     """Convert a model so that it can be trained as it will run.
 
-    Batch norms are not folded. They, dropout and stochastic depth act as in training while the result is in training
-    mode; every simulated site has straight-through gradients. Its state dict holds every key of the model's.
+    Batch norms are not folded. In training mode they, dropout and stochastic depth act as they do in training, and
+    every simulated site has straight-through gradients. Parameters that inference does not use, such as those of
+    auxiliary classifiers, are not trained: ``unused_parameters`` names them.
 
     Args:
         model: never changed.
@@ -49,24 +51,33 @@ def trainable_form(
         source: where it came from.
         pact: whether every ReLU gets a learned bound.
         freeze_bn: whether batch norms keep their statistics, scale and shift.
-        bounds: that learned bounds start from, by name of the ReLU.
+        bounds: where learned bounds start, by name of the ReLU; others start at 6.
 
     Raises:
-        UsageError: the model can only be captured in parts.
+        UsageError: the model can only be captured in parts, inference uses none of its parameters, or a batch norm
+            averages over all batches (``momentum=None``).
     """
-    converted = convert(
-        with_visible_drop_paths(model),
-        spec,
-        example,
-        name=name or (source.name if source is not None else type(model).__name__),
-        source=source,
-        fold_batch_norm=False,
-        pact=pact,
-        trainable=True,
-    )
+    averaging = [name for name, module in model.named_modules() if _averages_all_batches(module)]
+    if averaging and not freeze_bn:
+        message = f"batch norm {averaging[0]} has no momentum: it averages over all batches, which is not supported"
+        raise UsageError(message, hint="give it a momentum, for example 0.1, or freeze the batch norms (--freeze-bn)")
+    with SeparateDropouts():
+        converted = convert(
+            with_visible_drop_paths(model),
+            spec,
+            example,
+            name=name or (source.name if source is not None else type(model).__name__),
+            source=source,
+            fold_batch_norm=False,
+            pact=pact,
+            trainable=True,
+        )
     if "" not in converted.graph_modules:
         message = "the model can only be captured in parts, and such a model cannot be trained"
         raise UsageError(message, hint="train it before it is converted")
+    if len(unused_parameters(converted, model)) == len(dict(model.named_parameters())):
+        message = "inference uses no parameter of the model, so there is nothing to train"
+        raise UsageError(message)
     if freeze_bn:
         _freeze_norms(converted)
     with torch.no_grad():
@@ -77,10 +88,23 @@ def trainable_form(
     return converted.train()
 
 
+def unused_parameters(converted: ConvertedModel, model: nn.Module) -> list[str]:
+    """Return the names of the model's parameters that its training form does not use; they stay what they are."""
+    read = {str(node.target) for node in converted.graph_module.graph.nodes if node.op == "get_attr"}
+    named = list(model.named_parameters(remove_duplicate=False))
+    used = {id(parameter) for name, parameter in named if name in read}
+    return [name for name, parameter in named if id(parameter) not in used]
+
+
 def original_state(converted: ConvertedModel, model: nn.Module) -> dict[str, Tensor]:
-    """Return the trained weights under the keys of the original model, learned bounds left out."""
+    """Return the trained weights under the keys of the original model, without learned bounds.
+
+    What the training form does not hold, because inference does not use it, is the model's own.
+    """
     trained = converted.body.state_dict()
-    return {key: trained[key].detach().cpu() for key in model.state_dict()}
+    own = model.state_dict(keep_vars=True)
+    shared = {id(tensor): trained[key] for key, tensor in own.items() if key in trained}  # a tensor of several names
+    return {key: trained.get(key, shared.get(id(tensor), tensor)).detach().cpu() for key, tensor in own.items()}
 
 
 def deploy(converted: ConvertedModel, model: nn.Module) -> ConvertedModel:
@@ -125,6 +149,11 @@ def deploy(converted: ConvertedModel, model: nn.Module) -> ConvertedModel:
 def bounds_of(converted: ConvertedModel) -> list[nn.Parameter]:
     """Return the learned bounds of PACT."""
     return [parameter for name, parameter in converted.named_parameters() if is_alpha(name)]
+
+
+def _averages_all_batches(module: nn.Module) -> bool:
+    norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
+    return norm and module.momentum is None and module.running_mean is not None
 
 
 def _alike(one: CimModule | None, other: CimModule | None) -> bool:

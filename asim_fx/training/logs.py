@@ -22,12 +22,11 @@ class Log:
 
     writer: Any = None
 
-    def numbers(self, values: Mapping[str, Any], step: int) -> None:
-        """Log numbers by name after so many updates; those that are None were not measured."""
+    def numbers(self, values: Mapping[str, float], step: int) -> None:
+        """Log numbers by name after so many updates."""
         if self.writer is not None:
             for name, value in values.items():
-                if value is not None:
-                    self.writer.add_scalar(name, value, step)
+                self.writer.add_scalar(name, value, step)
 
     def flush(self) -> None:
         """Write down what was logged."""
@@ -41,7 +40,7 @@ def open_log(folder: Path, step: int, *, shown: bool) -> Iterator[Log]:
 
     Args:
         folder: of the run.
-        step: updates that were done; what an interrupted run logged beyond is taken back.
+        step: updates that were done; what an interrupted run logged after them is hidden.
         shown: whether this process logs at all.
     """
     writer = _writer(folder, step) if shown else None
@@ -66,4 +65,4 @@ def _writer(folder: Path, step: int) -> Any:
         return None
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder / LOGS), purge_step=step + 1 if step else None)
+    return SummaryWriter(str(folder / LOGS), purge_step=step + 1)

@@ -1,4 +1,4 @@
-"""How large the trim noise of each site must be to stand for its simulated reads."""
+"""Measure how large the trim noise of each site must be to match the error of its simulated reads."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from asim_fx.converted import ConvertedModel
-from asim_fx.nn import CimModule
+from asim_fx.nn import CimModule, CimRecurrence
 from asim_fx.training.recipe import TrainingRecipe
 
 
 def set_trim_noise(net: ConvertedModel, images: Tensor, recipe: TrainingRecipe) -> None:
-    """Give every site the trim noise that a recipe wants, measured where it does not say how much; none but for nat.
+    """Give every site the trim noise that a recipe asks for; it is measured unless the recipe says how much.
+
+    Only the mode ``nat`` has trim noise.
 
     Args:
         net: its sites' noise is set.
@@ -36,8 +38,8 @@ def set_trim_noise(net: ConvertedModel, images: Tensor, recipe: TrainingRecipe) 
 def measure_trim_noise(net: ConvertedModel, images: Tensor) -> dict[str, float]:
     """Return for each site the error of its simulated reads as a share of its results, in % (root mean squares).
 
-    Every site gets what the exact model gives it, so that no site sees another's errors. Error is all that reads add
-    to exact integers: noise, and the steps of the converter.
+    Every site gets what the exact model gives it, so that no site sees another's errors. The error is all that reads
+    add to exact integers: noise, and the steps of the converter. That of a recurrence is taken over all of its steps.
 
     Args:
         net: left as it was, its noise counter aside.
@@ -63,12 +65,31 @@ def measure_trim_noise(net: ConvertedModel, images: Tensor) -> dict[str, float]:
 
 def _compare(names: dict[CimModule, str], found: dict[str, float]) -> Any:
     def hook(site: nn.Module, inputs: tuple[Any, ...], exact: Any) -> None:
-        if not isinstance(site, CimModule) or not isinstance(exact, Tensor):
-            return  # a recurrence returns its states too: it is left without trim noise
-        site.fidelity = "hardware"
-        read = site.forward(*inputs)
-        site.fidelity = "integer"
-        size = float(exact.square().mean().sqrt())
-        found[names[site]] = 100 * float((read - exact).square().mean().sqrt()) / size if size else 0.0
+        assert isinstance(site, CimModule)
+        if isinstance(site, CimRecurrence):
+            found[names[site]] = _percent(*_products(site, inputs))
+        else:
+            site.fidelity = "hardware"
+            found[names[site]] = _percent(exact, site.forward(*inputs))
+            site.fidelity = "integer"
 
     return hook
+
+
+def _products(site: CimRecurrence, inputs: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
+    """Return what the arrays of a recurrence give at all steps: exactly, and by simulated reads."""
+    streamed: list[Tensor] = []
+    site.observer = lambda hidden, _weight, _clip: streamed.append(hidden)
+    site.forward(*inputs)
+    site.observer = None
+    _, weight, _, _, _, rng = inputs
+    exact = torch.stack([site.product(hidden, weight, rng, step) for step, hidden in enumerate(streamed)])
+    site.fidelity = "hardware"
+    read = torch.stack([site.product(hidden, weight, rng, step) for step, hidden in enumerate(streamed)])
+    site.fidelity = "integer"
+    return exact, read
+
+
+def _percent(exact: Tensor, read: Tensor) -> float:
+    size = float(exact.square().mean().sqrt())
+    return 100 * float((read - exact).square().mean().sqrt()) / size if size else 0.0

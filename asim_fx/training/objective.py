@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from timm.data import Mixup
+from timm.data.mixup import mixup_target
 from timm.loss import BinaryCrossEntropy, LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
 from torch import Tensor
 
@@ -31,19 +32,36 @@ def criterion_for(recipe: TrainingRecipe) -> Criterion:
 
 
 def mix(images: Tensor, labels: Tensor, classes: int, recipe: TrainingRecipe, seed: int) -> tuple[Tensor, Tensor]:
-    """Return mixed images and their targets, the same for the same seed; both unchanged where nothing is mixed."""
-    if not _mixes(recipe) or len(images) % 2:
-        return images, F.one_hot(labels, classes).to(images.dtype) if _mixes(recipe) else labels
+    """Return mixed images and their targets, the same for the same seed; both unchanged where nothing is mixed.
+
+    Images are mixed in pairs. The last one of an odd number stays as it is, and its target is smoothed.
+
+    Args:
+        images: (n, C, H, W).
+        labels: int64 (n,).
+        classes: outputs of the model.
+        recipe: the settings.
+        seed: of the draws.
+
+    Returns:
+        images of the same shape; targets float (n, classes), or the labels.
+    """
+    if not _mixes(recipe):
+        return images, labels
+    paired = len(images) - len(images) % 2
+    rest = mixup_target(labels[paired:], classes, 1.0, recipe.smoothing)
+    if not paired:
+        return images, rest
     mixer = Mixup(
         mixup_alpha=recipe.mixup, cutmix_alpha=recipe.cutmix, label_smoothing=recipe.smoothing, num_classes=classes
     )
     before = np.random.get_state()
     np.random.seed(draw_seed(seed) % 2**32)
     try:
-        mixed, targets = mixer(images.clone(), labels)
+        mixed, targets = mixer(images[:paired].clone(), labels[:paired])
     finally:
         np.random.set_state(before)
-    return mixed, torch.as_tensor(targets, device=images.device)
+    return torch.cat([mixed, images[paired:]]), torch.cat([targets, rest])
 
 
 def _mixes(recipe: TrainingRecipe) -> bool:

@@ -1,10 +1,10 @@
-"""How a model is trained: every setting as one frozen value. Knows no torch."""
+"""How a model is trained: every setting as one frozen value. Imports no torch."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from asim_fx.errors import UsageError
@@ -19,38 +19,39 @@ class TrainingRecipe:
     """Settings of a training run. Names of optimisers, schedules and policies are timm's.
 
     Attributes:
-        mode: forward pass: ``float``; ``qat``, rounded operands; ``nat``, these with trim noise; ``hardware``, the
-            simulated reads themselves.
+        mode: forward pass: ``float``; ``qat``, rounded operands; ``nat``, rounded operands with trim noise;
+            ``hardware``, the simulated reads themselves.
         epochs: passes over the data.
         batch_size: images of one update, over all processes.
-        parts: pieces of a batch that are computed on their own (batch statistics, dynamic scales) and summed in order;
-            the result depends on their number and not on that of the processes. 0: one for each process.
+        parts: pieces of a batch that are computed on their own (batch statistics, dynamic scales) and summed in order.
+            The result depends on the number of parts, not on that of the processes. 0: one for each process.
         opt: optimiser.
-        lr: its learning rate.
-        weight_decay: its weight decay, of matrices and kernels alone.
-        momentum: its momentum, where it has one.
-        clip_grad: largest norm of the gradient; 0 for any.
+        lr: learning rate.
+        weight_decay: weight decay of matrices and kernels; biases, norms and bounds have none.
+        momentum: momentum, for optimisers that take one.
+        clip_grad: largest norm of the gradient; 0 does not limit it.
         sched: schedule of the learning rate, by updates.
-        warmup_epochs: of the schedule, from 0.
-        min_lr: its last learning rate.
+        warmup_epochs: epochs of linear warm-up, starting at lr/100.
+        min_lr: learning rate at the end of the schedule.
         loss: ``bce`` is binary cross-entropy on one-hot targets.
         smoothing: share of a target that is spread over all classes.
-        mixup: alpha of mixup; 0 does none.
-        cutmix: alpha of cutmix; 0 does none.
-        augment: whether images are cropped and flipped at random; else they are prepared as for evaluation.
+        mixup: alpha of mixup; 0 turns it off.
+        cutmix: alpha of cutmix; 0 turns it off.
+        augment: whether images are cropped and flipped at random; otherwise they are prepared as for evaluation.
         aa: timm's augmentation policy (``rand-m9-mstd0.5``), or the empty string.
         hflip: probability of a horizontal flip.
         reprob: probability of random erasing.
         crop_min: smallest share of an image that a random crop takes.
-        trim_noise: for ``nat``, in % of each result; None measures it for each site, from its simulated reads.
+        trim_noise: for ``nat``, in % of each result; None measures it at each site, from its simulated reads.
         trim_factor: trim noise is multiplied by this.
-        trim_additive: whether trim noise is as large at every result of a site, in % of their root mean square.
+        trim_additive: whether trim noise has the same standard deviation for every element of a site's result, in % of
+            their root mean square.
         pact: whether ReLUs get a learned bound.
-        pact_decay: weight of the sum of squares of the bounds in the loss.
+        pact_decay: L2 penalty on the learned bounds: weight of the sum of their squares in the loss.
         freeze_bn: whether batch norms keep their statistics, scale and shift.
-        ema: decay of a moving average of the weights, which is then what is evaluated and kept; 0: none. The decay
-            of update n is at most 1 - n^(-2/3), so that the first weights are forgotten.
-        precision: of float arithmetic outside simulated sites.
+        ema: decay of a moving average of the weights, which is then evaluated and kept; 0: none. The decay of update n
+            is at most 1 - n^(-2/3), so that the first weights are forgotten.
+        precision: floating-point precision outside simulated sites.
         seed: of order, augmentation, dropout and noise.
     """
 
@@ -86,7 +87,9 @@ class TrainingRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _refuse(self)
+        problem = find_problem(self)
+        if problem is not None:
+            raise UsageError(problem.message, hint=problem.hint)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
@@ -95,30 +98,6 @@ class TrainingRecipe:
     def identity(self) -> dict[str, Any]:
         """Return what a checkpoint must have in common with this: all, but the epochs where no rate depends on them."""
         return {name: value for name, value in self.to_json().items() if name != "epochs" or self.sched not in _ENDLESS}
-
-
-def change_recipe(recipe: TrainingRecipe, changes: Mapping[str, Any], where: str) -> TrainingRecipe:
-    """Return a recipe with other settings.
-
-    Args:
-        recipe: what to change.
-        changes: values by name.
-        where: they came from, for messages.
-
-    Raises:
-        UsageError: there is no such setting, or its value is not of its kind or range.
-    """
-    known = {field.name: field for field in fields(TrainingRecipe)}
-    for name, value in changes.items():
-        if name not in known:
-            message = f"{where}: there is no setting {name!r}"
-            raise UsageError(message, hint=f"the settings are {', '.join(known)}")
-        wanted = float if name == "trim_noise" else type(getattr(recipe, name))  # its default is none
-        fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
-        if not fits and not (wanted is float and isinstance(value, int) and not isinstance(value, bool)):
-            message = f"{where}: {name} must be {wanted.__name__}, not {value!r}"
-            raise UsageError(message)
-    return replace(recipe, **changes)
 
 
 _ENDLESS = ("none", "constant", "step", "multistep")
@@ -136,34 +115,55 @@ _LEAST: Mapping[str, float] = {
 _SHARES = ("smoothing", "hflip", "reprob", "crop_min")
 
 
-def _refuse(recipe: TrainingRecipe) -> None:
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a recipe.
+
+    Attributes:
+        message: for the user.
+        settings: names of those that it is about.
+        hint: what to do, or the empty string.
+    """
+
+    message: str
+    settings: tuple[str, ...]
+    hint: str = ""
+
+
+def find_problem(recipe: Any) -> Problem | None:
+    """Return the first thing that is wrong with anything that has the attributes of a recipe."""
+    return next(_problems(recipe), None)
+
+
+def _problems(recipe: Any) -> Iterator[Problem]:
     for name, choices in _CHOICES.items():
         if getattr(recipe, name) not in choices:
-            message = f"{name} must be one of {', '.join(choices)}, not {getattr(recipe, name)!r}"
-            raise UsageError(message)
+            yield Problem(f"{name} must be one of {', '.join(choices)}, not {getattr(recipe, name)!r}", (name,))
     for name, least in _LEAST.items():
         if not least <= getattr(recipe, name) < math.inf:
-            message = f"{name} must be at least {least:g}, not {getattr(recipe, name)}"
-            raise UsageError(message)
+            yield Problem(f"{name} must be at least {least:g}, not {getattr(recipe, name)}", (name,))
     for name in _SHARES:
         if not 0 <= getattr(recipe, name) <= 1:
-            message = f"{name} must lie in 0..1, not {getattr(recipe, name)}"
-            raise UsageError(message)
+            yield Problem(f"{name} must lie in 0..1, not {getattr(recipe, name)}", (name,))
     if not 0 <= recipe.ema < 1:
-        message = f"ema must be at least 0 and below 1, not {recipe.ema}"
-        raise UsageError(message, hint="for example 0.999: the average then is over some thousand updates")
+        hint = "for example 0.999, which averages over about a thousand updates"
+        yield Problem(f"ema must be at least 0 and below 1, not {recipe.ema}", ("ema",), hint)
     if not 0 < recipe.lr < math.inf:
-        message = f"lr must be above 0, not {recipe.lr}"
-        raise UsageError(message)
+        yield Problem(f"lr must be above 0, not {recipe.lr}", ("lr",))
     if recipe.trim_noise is not None and not 0 <= recipe.trim_noise < math.inf:
-        message = f"trim_noise must be at least 0, not {recipe.trim_noise}"
-        raise UsageError(message, hint="leave it out to have it measured at each site")
+        hint = "leave it out to have it measured at each site"
+        yield Problem(f"trim_noise must be at least 0, not {recipe.trim_noise}", ("trim_noise",), hint)
     if recipe.mode != "nat" and (recipe.trim_noise is not None or recipe.trim_factor != 1 or recipe.trim_additive):
+        names = ("mode", "trim_noise", "trim_factor", "trim_additive")
         message = f"trim noise is for mode nat, and the mode is {recipe.mode}"
-        raise UsageError(message, hint="--mode nat trains with it")
+        yield Problem(message, names, "--mode nat trains with it")
+    if recipe.warmup_epochs and recipe.warmup_epochs >= recipe.epochs:
+        message = f"{recipe.warmup_epochs} epochs of warm-up leave none of {recipe.epochs} epochs to train at lr"
+        yield Problem(message, ("warmup_epochs", "epochs"), "give more --epochs or fewer --warmup-epochs")
+    other = "choose another --batch-size or --parts"
     if recipe.parts and recipe.batch_size % recipe.parts:
         message = f"a batch of {recipe.batch_size} images cannot be cut in {recipe.parts} equal parts"
-        raise UsageError(message, hint="choose another --batch-size or --parts")
+        yield Problem(message, ("batch_size", "parts"), other)
     if (recipe.mixup or recipe.cutmix) and recipe.batch_size // max(1, recipe.parts) % 2:
         message = "mixup and cutmix pair the images of a part, so their number must be even"
-        raise UsageError(message, hint="choose another --batch-size or --parts")
+        yield Problem(message, ("batch_size", "parts", "mixup", "cutmix"), other)

@@ -1,4 +1,4 @@
-"""Images to train on, in any order; what is drawn for an image depends on its position and epoch alone."""
+"""Images to train on, in any order; what is drawn for an image depends only on its position and the epoch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from asim_fx.data import DataSource
-from asim_fx.data.datasets import ImageList, ImageStream, Transform
+from asim_fx.data.datasets import FolderImages, ImageList, ImageStream, NamedImages, Transform
 from asim_fx.data.source import DIGITS
 from asim_fx.errors import DataError, UsageError
 from asim_fx.models.library import first_line
@@ -120,8 +120,22 @@ def hold_out(data: DataSource, evaluated: DataSource, share: float, seed: int) -
     kept, out = sorted(order[count:]), sorted(order[:count])
     chosen = ChosenImages(plain, out)
     words = f"{count} images held out of {evaluated.description}"
-    held = replace(evaluated, description=words, identity=chosen.identity, samples=count, images=chosen)
+    identity = f"{evaluated.identity} {chosen.identity}"  # the source's own says how images are prepared
+    held = replace(evaluated, description=words, identity=identity, samples=count, images=chosen)
     return ChosenImages(images, kept), held
+
+
+def refuse_same_images(images: DataSource, validation: DataSource) -> None:
+    """Refuse to evaluate on what is trained on.
+
+    Raises:
+        DataError: both sources are the same images.
+    """
+    one, other = images.images, validation.images
+    same_folder = isinstance(one, FolderImages) and isinstance(other, FolderImages) and one.root == other.root
+    if same_folder or images.identity == validation.identity:
+        message = f"{validation.description}: these are the images to train on, so they cannot show what was learned"
+        raise DataError(message, hint="--val 0.1 holds out a tenth of them; or give --val or --val-split other images")
 
 
 def load_batches(
@@ -131,18 +145,34 @@ def load_batches(
 
     Raises:
         DataError: an image cannot be decoded.
+        UsageError: an image cannot be augmented.
     """
     seeded = _Seeded(images, seed, epoch)
     loader = DataLoader(seeded, batch_sampler=[list(batch) for batch in wanted], num_workers=workers, collate_fn=list)
     for items in loader:
-        spoilt = next((item for item in items if isinstance(item, str)), None)
-        if spoilt is not None:
-            raise DataError(spoilt, hint="repair the file or remove it; no image is skipped silently")
+        failed = next((item for item in items if isinstance(item, _Failure)), None)
+        if failed is not None and failed.decoding:
+            raise DataError(failed.words, hint="repair the file or remove it; no image is skipped silently")
+        if failed is not None:
+            raise UsageError(failed.words, hint="choose another --aa, or train with --no-augment")
         yield torch.stack([image for image, _ in items]), torch.tensor([label for _, label in items])
 
 
-class _Seeded(Dataset[tuple[Tensor, int] | str]):
-    """Seeds what transforms draw from, and turns what decoding raises into words."""
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Takes the place of an image on its way out of a worker process, where an exception would lose its type.
+
+    Attributes:
+        words: what happened.
+        decoding: whether the image cannot be decoded; otherwise its transform failed.
+    """
+
+    words: str
+    decoding: bool
+
+
+class _Seeded(Dataset[tuple[Tensor, int] | _Failure]):
+    """Seeds what transforms draw from, and turns what an image raises into words."""
 
     def __init__(self, images: ImageList, seed: int, epoch: int) -> None:
         self.images = images
@@ -152,7 +182,7 @@ class _Seeded(Dataset[tuple[Tensor, int] | str]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int] | str:
+    def __getitem__(self, index: int) -> tuple[Tensor, int] | _Failure:
         seed = draw_seed(self.seed, self.epoch, index, 3)
         random.seed(seed)
         np.random.seed(seed % 2**32)
@@ -160,7 +190,30 @@ class _Seeded(Dataset[tuple[Tensor, int] | str]):
         try:
             return self.images[index]
         except Exception as error:  # PIL raises OSError, SyntaxError, ValueError and errors of its own
-            return f"{self.images.where(index)} cannot be decoded: {first_line(error)}"
+            return _failure(self.images, index, error)
+
+
+def _failure(images: ImageList, index: int, error: Exception) -> _Failure:
+    """Find out what failed by decoding the image without its transform."""
+    where = images.where(index)
+    try:
+        _untransformed(images)[index]
+    except Exception as decoding:  # as above
+        return _Failure(f"{where} cannot be decoded: {first_line(decoding)}", decoding=True)
+    return _Failure(f"{where} cannot be augmented: {type(error).__name__}: {first_line(error)}", decoding=False)
+
+
+def _untransformed(images: ImageList) -> ImageList:
+    """Return the same images as they are decoded, where a transform changes them."""
+    if isinstance(images, ChosenImages):
+        return replace(images, images=_untransformed(images.images))
+    if isinstance(images, (FolderImages, NamedImages)):
+        return replace(images, transform=_as_it_is)
+    return images
+
+
+def _as_it_is(image: Any) -> Any:
+    return image
 
 
 def _labels(images: ImageList) -> list[int] | None:

@@ -17,10 +17,11 @@ from torch.optim import Optimizer
 from asim_fx.converted import ConvertedModel
 from asim_fx.errors import DataError, InputError, NumericsError
 from asim_fx.nn.trainable import TrainableNorm
-from asim_fx.training.exchange import flatten, sum_of_parts, unflatten
+from asim_fx.training.checkpoint import STEADIER
 from asim_fx.training.form import LEAST_ALPHA, bounds_of
 from asim_fx.training.objective import Criterion, mix
 from asim_fx.training.order import draw_seed
+from asim_fx.training.parts import flatten, sum_of_parts, unflatten
 from asim_fx.training.recipe import TrainingRecipe
 
 
@@ -69,14 +70,11 @@ class Part:
     labels: Tensor
 
 
-_STEADIER = "lower --lr, add --warmup-epochs or --clip-grad"
-
-
 def update(trainee: Trainee, parts: Sequence[Part], batch: int, step: int) -> float:
     """Move the weights once, and return the loss of the whole batch.
 
-    Each part starts from the same running statistics, and the mean of what the parts make of them, weighted by their
-    images, is kept. Gradients are summed in the order of the parts.
+    Each part starts from the same running statistics. What the parts make of them is averaged, weighted by the images
+    of each part. Gradients are summed in the order of the parts.
 
     Args:
         trainee: what is trained.
@@ -85,7 +83,7 @@ def update(trainee: Trainee, parts: Sequence[Part], batch: int, step: int) -> fl
         step: updates before this one.
 
     Raises:
-        NumericsError: the loss is not a number.
+        NumericsError: the loss is not a number, or a site meets NaN or infinity.
     """
     net, recipe, fabric = trainee.net, trainee.recipe, trainee.fabric
     weights = [parameter for parameter in net.parameters() if parameter.requires_grad]
@@ -102,8 +100,7 @@ def update(trainee: Trainee, parts: Sequence[Part], batch: int, step: int) -> fl
         try:
             loss = _loss(trainee, part, step, step * recipe.batch_size) * share
         except NumericsError as error:
-            message = f"at update {step}: {error}"
-            raise NumericsError(message, hint=_STEADIER) from error
+            raise NumericsError(str(error), hint=STEADIER) from error
         fabric.backward(loss)
         moved = [tensor * share for tensor in statistics]
         extra = [*moved, loss.detach().reshape(1).to(torch.float32)]
@@ -112,10 +109,11 @@ def update(trainee: Trainee, parts: Sequence[Part], batch: int, step: int) -> fl
     *values, mean_loss = unflatten(total, [*weights, *statistics, total.new_zeros(1)])
     result = float(mean_loss)
     if not math.isfinite(result):
-        message = f"the loss is {result} at update {step}"
-        raise NumericsError(message, hint=_STEADIER)
+        message = f"the loss is {result}"
+        raise NumericsError(message, hint=STEADIER)
     for weight, gradient in zip(weights, values[: len(weights)], strict=True):
-        weight.grad = gradient
+        if weight.grad is not None:  # what nothing uses has none, in any part, and weight decay must leave it alone
+            weight.grad = gradient
     if len(parts) * fabric.world_size > 1:
         for tensor, mean in zip(statistics, values[len(weights) :], strict=True):
             tensor.copy_(mean)
@@ -153,8 +151,8 @@ def _names_of_statistics(net: ConvertedModel) -> list[str]:
     return list(found)
 
 
-def checked_scores(scores: Any, labels: Tensor) -> Tensor:
-    """Return class scores (batch, classes).
+def checked_scores(scores: Any, labels: Tensor | None = None) -> Tensor:
+    """Return what a model returned if it is class scores (batch, classes), and the labels are among its classes.
 
     Raises:
         InputError: the model returns something else.
@@ -163,6 +161,8 @@ def checked_scores(scores: Any, labels: Tensor) -> Tensor:
     if not isinstance(scores, Tensor) or scores.ndim != 2:
         message = "the model does not return one row of class scores for each image, so it cannot be trained here"
         raise InputError(message)
+    if labels is None:
+        return scores
     if int(labels.min()) < 0 or int(labels.max()) >= scores.shape[1]:
         message = f"the data has the label {int(labels.max())}; the model tells {scores.shape[1]} classes apart"
         raise DataError(message, hint="give --num-classes")

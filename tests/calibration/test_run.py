@@ -11,6 +11,7 @@ from torch import Tensor, nn
 import asim_fx
 from asim_fx.calibration import uncalibrated_sites, uncalibrated_windows
 from asim_fx.calibration.macs import MacHistogram, observe_macs
+from asim_fx.conversion import convert
 from asim_fx.errors import ArtifactError, DataError, InputError, NumericsError
 from asim_fx.fingerprint import fingerprint
 
@@ -227,3 +228,24 @@ def test_mac_values_are_those_of_the_planes(small_net: nn.Module, images: Tensor
             macs = ((x >> j) & 1) @ ((w >> i) & 1).T
             expected += torch.bincount(macs.flatten(), minlength=256)
     assert torch.equal(histogram.counts[1].float(), expected)
+
+
+@pytest.mark.parametrize("bound", [0.5, 3.0])
+def test_windows_behind_a_learned_bound(bound: float) -> None:
+    """The codes that are counted are those of the bound, which is the scale of the site."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2))
+    spec = asim_fx.load_spec("generic-255x8b", ["macros.m.adc.range=calibrated"])
+    x = torch.randn(20, 6)
+    converted = convert(model, spec, x, pact=True)
+    with torch.no_grad():
+        converted.get_parameter("body.1.pact_alpha").fill_(bound)
+    asim_fx.calibrate(converted, [x])
+    bounded = model[1](model[0](x)).clamp(max=bound)
+    site, histogram = converted.sites()["2.cim"], MacHistogram(255)
+    observe_macs(site, bounded, model[2].weight, histogram, torch.tensor(bound))
+    assert site.config.read.window_known
+    assert converted.calibration[site.config.site].window.values == histogram.total
+    codes = torch.round(bounded / bound * 255).int()
+    assert int(codes.max()) == 255 or bound == 3.0
+    assert torch.isfinite(converted(x)).all()

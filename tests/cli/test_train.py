@@ -27,17 +27,20 @@ def weights(folder: Path) -> bytes:
     return (folder / "weights.safetensors").read_bytes()
 
 
-def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = (*MODEL, "--num-samples", "320", "--epochs", "3", "-b", "32", "--mode", "hardware", "--save-every", "2")
     process = start("asim-train", *options, "-o", tmp_path / "cut", "--json", stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()  # the first epoch is over
-    time.sleep(0.3)
+    checkpoint, deadline = tmp_path / "cut/checkpoint.safetensors", time.monotonic() + 60
+    first = checkpoint.stat().st_ino
+    while checkpoint.stat().st_ino == first and time.monotonic() < deadline:  # the next one is of update 2 of 10
+        time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
-    if process.returncode == 0:
-        pytest.skip("it was done before")
+    assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "cut/manifest.json").exists()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as the process that was killed
     resumed = launch(*TRAIN, *options, "-o", tmp_path / "cut", "--resume", "--json")
     assert resumed.returncode == 0, resumed.stderr
     whole = launch(*TRAIN, *options, "-o", tmp_path / "whole", "--json")
@@ -51,7 +54,8 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     assert len(losses[0]) == 3
 
 
-def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
+def test_two_processes_train_what_one_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # what torchrun sets
     options = (*SHORT, "--mode", "hardware", "--parts", "2", "--mixup", "0.2", "--json")
     one = launch(*TRAIN, *options, "-o", tmp_path / "one")
     assert one.returncode == 0, one.stderr
@@ -162,7 +166,7 @@ def test_a_loss_that_explodes(capsys: pytest.CaptureFixture[str], tmp_path: Path
     assert (out / "checkpoint.safetensors").is_file()
     assert not (out / "manifest.json").exists()
     words = " ".join(refused.err.split())
-    assert f"--checkpoint {out / 'checkpoint.safetensors'}, with another -o" in words.replace("- ", "-")
+    assert f"--checkpoint {out / 'checkpoint.safetensors'} -o OTHER" in words
     again = (*SHORT, "--checkpoint", out / "checkpoint.safetensors", "-o", tmp_path / "again", "--json")
     assert run(capsys, "asim-train", *again).code == 0
 
@@ -191,6 +195,11 @@ def test_resuming_a_run_that_saved_nothing_starts_it(capsys: pytest.CaptureFixtu
         (("--trim-noise", "-5", "--mode", "nat"), "trim_noise must be at least 0"),
         (("--trim-noise", "5"), "trim noise is for mode nat, and the mode is qat"),
         (("--lr", "0"), "lr must be above 0"),
+        (("--warmup-epochs", "10"), "leave none of 10 epochs"),
+        (("--amp", "16-mixed"), "--amp 16-mixed on cpu: a CPU does not train in float16"),
+        (("--opt", "adahessian"), "needs second derivatives"),
+        (("--num-samples", "4", "--parts", "8"), "a batch of 4 images cannot be cut in 8 parts"),
+        (("--val-split", "train"), "these are the images to train on"),
     ],
 )
 def test_settings_that_cannot_be(
@@ -199,6 +208,40 @@ def test_settings_that_cannot_be(
     refused = run(capsys, "asim-train", *MODEL, "-o", tmp_path / "out", *options)
     assert refused.code == 2
     assert words in " ".join(refused.err.split())
+
+
+def test_one_folder_of_classes_needs_a_share_to_hold_out(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for number in range(20):
+        picture(tmp_path / "images" / "ab"[number % 2] / f"{number}.png")
+    options = (*MODEL[:2], "--data", tmp_path / "images", "-j", "0", "--epochs", "1", "-b", "4", "-o", tmp_path / "out")
+    refused = run(capsys, "asim-train", *options)
+    assert refused.code == 2
+    assert "--val 0.1 holds out a tenth" in refused.err
+    assert not (tmp_path / "out").exists()
+    trained = run(capsys, "asim-train", *options, "--val", "0.1")
+    assert trained.code == 0, trained.err
+    assert "on 2 images" in trained.out
+
+
+def test_a_file_of_settings_and_options_are_one_recipe(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("trim_factor: 2\n")
+    refused = run(capsys, "asim-train", *SHORT, "--recipe", recipe, "-o", tmp_path / "out")
+    assert refused.code == 2
+    assert f"trim_factor is from {recipe}" in " ".join(refused.err.split())
+    trained = run(capsys, "asim-train", *SHORT, "--recipe", recipe, "--mode", "nat", "-o", tmp_path / "out")
+    assert trained.code == 0, trained.err
+
+
+def test_every_setting_has_an_option() -> None:
+    from dataclasses import fields
+    from inspect import signature
+
+    from asim_fx.cli.train import train
+    from asim_fx.training.recipe import TrainingRecipe
+
+    options = {"precision" if name == "amp" else name for name in signature(train).parameters}
+    assert {field.name for field in fields(TrainingRecipe)} <= options
 
 
 def test_a_folder_with_a_run_in_it_is_kept(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -243,7 +286,7 @@ def test_a_training_checkpoint_is_taken_for_weights(capsys: pytest.CaptureFixtur
     refused = run(capsys, "asim-train", *SHORT, "--mode", "float", "--opt", "sgd", "--lr", "1e25", "-o", out)
     assert refused.code == 2
     file = out / "checkpoint.safetensors"
-    assert f"--checkpoint {file}, with another -o" in " ".join(refused.err.split())
+    assert f"--checkpoint {file} -o OTHER" in " ".join(refused.err.split())
     again = run(capsys, "asim-train", *SHORT, "--checkpoint", file, "-o", tmp_path / "again")
     assert again.code == 0, again.err
     converted = run(capsys, "asim-convert", *MODEL[:2], "--checkpoint", file, "--dry-run")

@@ -265,3 +265,24 @@ def test_devices_that_are_not_there(name: str) -> None:
 
 def test_the_processor_is_there() -> None:
     assert resolve_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["asim:digits_resnet", "asim:digits_vit"])
+def test_from_scratch_no_shipped_weight_is_left(name: str) -> None:
+    """Class tokens and position embeddings neither, which no layer draws."""
+    shipped, one, other, same = (
+        build_model(name, scratch=scratch, seed=seed).model.state_dict()
+        for scratch, seed in ((False, 0), (True, 0), (True, 1), (True, 0))
+    )
+    drawn = [key for key in one if not torch.equal(one[key], other[key])]  # neither ones nor zeros
+    assert drawn
+    assert all(torch.equal(one[key], same[key]) for key in one)
+    for key, tensor in one.items():
+        trained = not torch.equal(shipped[key], tensor)
+        assert trained or key.endswith("num_batches_tracked"), key
+
+
+def test_weights_of_ones_own_code_cannot_be_left_out() -> None:
+    with pytest.raises(ModelError, match="brings weights of its own") as caught:
+        build_model("torch.nn:Identity", scratch=True)
+    assert "--scratch" in caught.value.hint

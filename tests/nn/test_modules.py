@@ -37,7 +37,7 @@ class Site(nn.Module):
 def observed(site: CimModule, run: Callable[[], Tensor]) -> Tensor:
     """Run a site in float, set its scales to the largest magnitudes that it meets, and return what it computes."""
     seen: list[tuple[Tensor, Tensor]] = []
-    site.observer = lambda streamed, stored: seen.append((streamed, stored))
+    site.observer = lambda streamed, stored, _clip: seen.append((streamed, stored))
     site.fidelity = "float"
     result = run()
     site.observer, site.fidelity = None, "hardware"

@@ -73,7 +73,7 @@ def test_samples_draw_the_same_in_any_batch() -> None:
 def test_calibration_sees_the_states_of_all_steps() -> None:
     module = CimRecurrence(make_config(signed=True, scale="static"), "relu", False)
     seen: list[Tensor] = []
-    module.observer, module.fidelity = lambda streamed, _: seen.append(streamed), "float"
+    module.observer, module.fidelity = lambda streamed, _stored, _clip: seen.append(streamed), "float"
     hidden, gates = torch.zeros(1, 2), torch.tensor([[[1.0, 2.0]], [[5.0, 0.0]], [[9.0, 9.0]]])
     module(hidden, torch.zeros(2, 2), None, gates, None, RNG)
     assert max(float(state.max()) for state in seen) == 5.0  # the last state is not streamed again

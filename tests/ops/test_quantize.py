@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,3 +90,25 @@ def test_memory_order_does_not_matter() -> None:
     shuffled = quantized(value.contiguous(memory_format=torch.channels_last), operand)
     assert torch.equal(shuffled.codes, quantized(value, operand).codes)
     assert shuffled.codes.is_contiguous()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("signed", [False, True])
+def test_what_rounding_lifts_above_the_scale_is_not_clipped(dtype: torch.dtype, signed: bool) -> None:
+    """Values that were clamped to the scale and rounded to their dtype, behind dropout and a mean as well."""
+    bounds = torch.linspace(0.5, 7.0, 997)
+    operand = Operand(8, signed, "static")
+    for bound in bounds:
+        value = torch.full((49,), float(bound)).to(dtype)
+        dropped = F.dropout(value, 0.1, training=True)
+        assert not clipped(value, operand, bound).any()
+        assert not clipped(value.mean(), operand, bound).any()
+        assert not clipped(dropped, operand, bound / 0.9).any()
+
+
+def test_what_lies_beyond_the_scale_is_clipped() -> None:
+    value = torch.tensor([-1.1, -0.1, 0.5, 1.0, 1.001])
+    scale = torch.tensor(1.0)
+    assert clipped(value, Operand(8, False, "static"), scale).tolist() == [True, True, False, False, True]
+    assert clipped(value, Operand(8, True, "static"), scale).tolist() == [True, False, False, False, True]
+    assert clipped(value, Operand(8, True, "tensor"), scale) is None

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from asim_fx.converted import ConvertedModel
 from asim_fx.data import DataSource
 from asim_fx.data.source import DigitImages
+from asim_fx.sharding import Shard
 from asim_fx.spec import HardwareSpec, load_spec
 from asim_fx.training.form import trainable_form
 from asim_fx.training.recipe import TrainingRecipe
@@ -91,6 +92,17 @@ class StopAfter:
     def __call__(self) -> bool:
         self.updates -= 1
         return self.updates < 0
+
+
+class Differing(Shard):
+    """Stands for two processes, of which the other one has another value under a name."""
+
+    def __init__(self, name: str, value: Any) -> None:
+        super().__init__(0, 1)
+        object.__setattr__(self, "change", {name: value})
+
+    def gather(self, value: Any) -> list[Any]:
+        return [value, {**value, **self.change}] if isinstance(value, dict) else [value]
 
 
 def recipe(**changes: Any) -> TrainingRecipe:

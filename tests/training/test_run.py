@@ -18,16 +18,20 @@ from torch import nn
 
 import asim_fx
 from asim_fx.cli.work.training import DataOptions, open_images
-from asim_fx.errors import CheckpointError, NumericsError, RunInterruptedError
+from asim_fx.errors import CheckpointError, DataError, NumericsError, RunInterruptedError, UsageError
 from asim_fx.models.checkpoints import load_checkpoint
 from asim_fx.sharding import ALONE
 from asim_fx.spec import load_spec
-from asim_fx.training.exchange import connect
+from asim_fx.training import run_checkpoint
+from asim_fx.training.epoch_record import EpochRecord
+from asim_fx.training.evaluation import Answers
+from asim_fx.training.fabric import connect
 from asim_fx.training.form import trainable_form
 from asim_fx.training.recipe import TrainingRecipe
-from asim_fx.training.run import CHECKPOINT, Run, train
+from asim_fx.training.run import Run, train
+from asim_fx.training.run_checkpoint import CHECKPOINT
 
-from .helper import StopAfter, TinyNet, form, recipe, run, scalars, source, spec, tiny_images, tiny_net
+from .helper import Differing, StopAfter, TinyNet, form, recipe, run, scalars, source, spec, tiny_images, tiny_net
 
 
 def trained(folder: Path, *, net: Any = None, options: Any = None, **changes: Any) -> Any:
@@ -37,10 +41,15 @@ def trained(folder: Path, *, net: Any = None, options: Any = None, **changes: An
     return train(net, tiny_net(), images, source(images), settings, options or run(folder))
 
 
+def untimed(history: tuple[EpochRecord, ...]) -> list[EpochRecord]:
+    """Return what two equal runs have in common."""
+    return [replace(record, seconds=0.0) for record in history]
+
+
 @pytest.mark.parametrize("mode", ["float", "qat", "nat", "hardware"])
 def test_every_mode_learns(tmp_path: Path, mode: str) -> None:
     outcome = trained(tmp_path, mode=mode, epochs=8)
-    losses = [record["train_loss"] for record in outcome.history]
+    losses = [record.train_loss for record in outcome.history]
     assert losses[-1] < 0.7 * losses[0]
     assert outcome.answers.top1 > 80
 
@@ -83,6 +92,18 @@ def test_the_last_evaluation_is_that_of_the_artifact(tmp_path: Path) -> None:
     assert tuple(answers) == outcome.answers.predicted
 
 
+@pytest.mark.parametrize("opt", ["lamb", "adan", "lookahead_adamw"])
+def test_an_interruption_changes_nothing_whatever_the_optimiser_counts(tmp_path: Path, opt: str) -> None:
+    """They count steps in their groups; Lookahead does something else at every sixth."""
+    changes: dict[str, Any] = {"mode": "float", "opt": opt, "epochs": 3}
+    whole = trained(tmp_path / "whole", **changes)
+    with pytest.raises(RunInterruptedError):
+        trained(tmp_path / "cut", options=run(tmp_path / "cut", stopped=StopAfter(4)), **changes)
+    rest = trained(tmp_path / "cut", options=run(tmp_path / "cut", resume=True), **changes)
+    assert untimed(whole.history) == untimed(rest.history)
+    assert (tmp_path / "whole/weights.safetensors").read_bytes() == (tmp_path / "cut/weights.safetensors").read_bytes()
+
+
 @pytest.mark.parametrize("mode", ["nat", "hardware"])
 @pytest.mark.parametrize("parts", [1, 2])
 def test_an_interruption_changes_nothing(tmp_path: Path, mode: str, parts: int) -> None:
@@ -91,8 +112,7 @@ def test_an_interruption_changes_nothing(tmp_path: Path, mode: str, parts: int) 
     with pytest.raises(RunInterruptedError, match="after update 2"):
         trained(tmp_path / "cut", options=run(tmp_path / "cut", stopped=StopAfter(4)), **changes)
     rest = trained(tmp_path / "cut", options=run(tmp_path / "cut", resume=True), **changes)
-    for one, other in zip(whole.history, rest.history, strict=True):
-        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+    assert untimed(whole.history) == untimed(rest.history)
     assert (tmp_path / "whole/weights.safetensors").read_bytes() == (tmp_path / "cut/weights.safetensors").read_bytes()
 
 
@@ -120,7 +140,7 @@ def test_the_average_of_the_weights_is_what_is_kept(tmp_path: Path) -> None:
         assert not torch.allclose(value, current[f"model.{key}"])
     converted = asim_fx.load(tmp_path / "whole", model=tiny_net())
     assert torch.equal(converted.body.state_dict()["conv.weight"], kept[0]["conv.weight"])
-    assert whole.answers.top1 == whole.history[-1]["top1"]
+    assert whole.answers.top1 == whole.history[-1].top1
 
 
 def test_an_interruption_between_the_updates_and_the_evaluation_of_an_epoch(tmp_path: Path) -> None:
@@ -128,8 +148,7 @@ def test_an_interruption_between_the_updates_and_the_evaluation_of_an_epoch(tmp_
     with pytest.raises(RunInterruptedError, match="after update 3"):
         trained(tmp_path / "cut", options=run(tmp_path / "cut", stopped=StopAfter(2)))
     rest = trained(tmp_path / "cut", options=run(tmp_path / "cut", resume=True))
-    for one, other in zip(whole.history, rest.history, strict=True):
-        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+    assert untimed(whole.history) == untimed(rest.history)
 
 
 def coloured(folder: Path) -> Path:
@@ -182,10 +201,10 @@ def test_an_interruption_changes_nothing_with_augmentation(
     with pytest.raises(RunInterruptedError, match="epoch 2, after update 1"):
         of(settings, "cut", stopped=StopAfter(2))
     rest = of(settings, "cut", resume=True)
-    assert [{**one, "seconds": 0} for one in whole.history] == [{**one, "seconds": 0} for one in rest.history]
+    assert untimed(whole.history) == untimed(rest.history)
     assert (tmp_path / "whole/weights.safetensors").read_bytes() == (tmp_path / "cut/weights.safetensors").read_bytes()
     plain = of(replace(settings, augment=False, aa="", mixup=0.0, cutmix=0.0), "plain")
-    assert plain.history[0]["train_loss"] != whole.history[0]["train_loss"]
+    assert plain.history[0].train_loss != whole.history[0].train_loss
 
 
 def test_another_run_is_not_resumed(tmp_path: Path) -> None:
@@ -205,8 +224,8 @@ def test_a_constant_rate_can_go_on(tmp_path: Path) -> None:
     trained(tmp_path / "longer", epochs=1, sched="none")
     longer = trained(tmp_path / "longer", epochs=3, sched="none", options=run(tmp_path / "longer", resume=True))
     whole = trained(tmp_path / "whole", epochs=3, sched="none")
-    assert [record["lr"] for record in whole.history] == [5e-3] * 3
-    assert [record["train_loss"] for record in longer.history] == [record["train_loss"] for record in whole.history]
+    assert [record.lr for record in whole.history] == [5e-3] * 3
+    assert untimed(longer.history) == untimed(whole.history)
     weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("longer", "whole")]
     assert weights[0] == weights[1]
     with pytest.raises(CheckpointError, match="beyond --epochs 2"):
@@ -219,7 +238,9 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(tmp_path: Path)
     net = form()
     with pytest.raises(NumericsError, match="training stopped in epoch 1") as caught:
         train(net, tiny_net(), images, source(tiny_images()), recipe(mode="float"), run(tmp_path))
-    assert f"--checkpoint {tmp_path / CHECKPOINT}, with another -o" in caught.value.hint
+    assert f"the last good weights are in {tmp_path / CHECKPOINT};" in caught.value.hint
+    assert f"--checkpoint {tmp_path / CHECKPOINT} -o OTHER" in caught.value.hint
+    assert str(caught.value).count("update") == 1
     kept = load_file(tmp_path / CHECKPOINT)
     assert all(torch.isfinite(tensor).all() for tensor in kept.values())
 
@@ -273,11 +294,12 @@ def test_norms_move_unless_frozen(tmp_path: Path) -> None:
     assert not torch.equal(before["bn1.running_mean"], after["bn1.running_mean"])
 
 
-def test_what_the_spec_wants_calibrated_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pact", [False, True])
+def test_what_the_spec_wants_calibrated_is(tmp_path: Path, pact: bool) -> None:
     """Static scales and converter windows come from the first batch, and go into the artifact."""
     words = ("defaults.scale=static", "macros.m.adc.range=calibrated", "macros.m.noise.nonlinear_percent_fs=0")
-    net = form(spec=load_spec("generic-255x8b", words))
-    outcome = trained(tmp_path, net=net, mode="hardware", epochs=1)
+    net = form(spec=load_spec("generic-255x8b", words), pact=pact)
+    outcome = trained(tmp_path, net=net, mode="hardware", epochs=1, pact=pact)
     loaded = asim_fx.load(tmp_path, model=tiny_net()).eval()
     for converted in (loaded, outcome.converted.eval()):
         converted.reseed(1)
@@ -286,7 +308,155 @@ def test_what_the_spec_wants_calibrated_is(tmp_path: Path) -> None:
     assert all(site.config.read.window_known for site in loaded.sites().values())
 
 
-def test_additive_noise_is_what_the_recipe_says(tmp_path: Path) -> None:
-    plain = trained(tmp_path / "plain", mode="nat", epochs=1)
-    additive = trained(tmp_path / "additive", mode="nat", epochs=1, trim_additive=True)
-    assert plain.history[0]["train_loss"] != additive.history[0]["train_loss"]
+def scripted(monkeypatch: pytest.MonkeyPatch, *top1: float) -> list[int]:
+    """Make evaluations give these accuracies, one after the other; return where they are counted."""
+    count = [0]
+
+    def evaluated(*args: Any, **kwargs: Any) -> Answers:
+        count[0] += 1
+        right = round(top1[(count[0] - 1) % len(top1)])
+        return Answers((0,) * 100, (0,) * right + (1,) * (100 - right), (1.0,) * 100, 1.0, 3)
+
+    monkeypatch.setattr("asim_fx.training.run.evaluate", evaluated)
+    return count
+
+
+def test_the_best_weights_are_those_of_the_best_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of two epochs ends where the second epoch of a longer one does, at a constant rate."""
+    changes: dict[str, Any] = {"mode": "float", "sched": "none"}
+    trained(tmp_path / "two", epochs=2, **changes)
+    scripted(monkeypatch, 50, 70, 60)
+    trained(tmp_path / "three", epochs=3, **changes)
+    best, last = (load_file(tmp_path / "three" / name) for name in ("best.safetensors", "weights.safetensors"))
+    two = load_file(tmp_path / "two/weights.safetensors")
+    assert all(torch.equal(best[key], two[key]) for key in two)
+    assert not torch.equal(best["conv.weight"], last["conv.weight"])
+
+
+def test_the_last_epoch_is_evaluated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = scripted(monkeypatch, 50)
+    outcome = trained(tmp_path, mode="float", epochs=2)
+    assert count == [2]
+    assert outcome.answers.top1 == 50
+    trained(tmp_path, mode="float", epochs=2, options=run(tmp_path, resume=True))  # nothing is left but the files
+    assert count == [3]
+
+
+class Killed(BaseException):
+    """Ends a run where a signal might."""
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_kill_around_a_checkpoint_loses_no_other_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """At the end of the second of three epochs, which is the best one."""
+    cut = tmp_path / "cut"
+    changes: dict[str, Any] = {"mode": "float", "epochs": 3}
+    scripted(monkeypatch, 50, 70, 60)
+    trained(tmp_path / "whole", **changes)
+    write, done = run_checkpoint.write_checkpoint, []
+
+    def killed(*args: Any) -> None:
+        done.append(args)
+        if len(done) == 3 and moment == "before":  # the first one is of the start
+            raise Killed
+        write(*args)
+        if len(done) == 3:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_checkpoint, "write_checkpoint", killed)
+        scripted(patch, 50, 70, 60)
+        with pytest.raises(Killed):
+            trained(cut, **changes)
+    assert len((cut / "history.jsonl").read_text().splitlines()) == 2
+    best = (tmp_path / "whole/best.safetensors").read_bytes()
+    assert (cut / "best.safetensors").read_bytes() == best
+    scripted(monkeypatch, *((70, 60) if moment == "before" else (60,)))
+    trained(cut, options=run(cut, resume=True), **changes)
+    assert (cut / "best.safetensors").read_bytes() == best
+    records = [
+        [{**json.loads(line), "seconds": 0} for line in (folder / "history.jsonl").open()]
+        for folder in (tmp_path / "whole", cut)
+    ]
+    assert records[0] == records[1]
+
+
+def test_a_finished_run_gets_a_lost_history_back(tmp_path: Path) -> None:
+    trained(tmp_path, mode="float", epochs=1)
+    before = (tmp_path / "history.jsonl").read_text()
+    (tmp_path / "history.jsonl").unlink()
+    trained(tmp_path, mode="float", epochs=1, options=run(tmp_path, resume=True))
+    assert (tmp_path / "history.jsonl").read_text() == before
+
+
+@pytest.mark.parametrize("name", ["weights", "training data", "checkpoint"])
+def test_processes_that_differ_write_nothing(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=f"do not start from the same: {name}"):
+        trained(tmp_path, mode="float", options=run(tmp_path, shard=Differing(name, "other")))
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_few_images_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="a batch of 3 images cannot be cut in 4 parts"):
+        train(form(), tiny_net(), tiny_images(3), source(tiny_images()), recipe(parts=4), run(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_number_of_threads_is_told(tmp_path: Path) -> None:
+    notes: list[str] = []
+    threads = torch.get_num_threads()
+    trained(tmp_path, mode="float", epochs=1, sched="none")
+    try:
+        torch.set_num_threads(threads + 1)
+        again = run(tmp_path, resume=True, note=notes.append)
+        trained(tmp_path, mode="float", epochs=2, sched="none", options=again)
+    finally:
+        torch.set_num_threads(threads)
+    assert len(notes) == 1
+    assert f"with {threads} threads, and this run has {threads + 1}" in notes[0]
+    trained(tmp_path, mode="float", epochs=3, sched="none", options=run(tmp_path, resume=True, note=notes.append))
+    assert len(notes) == 2
+
+
+def test_the_callers_generators_are_left_alone(tmp_path: Path) -> None:
+    net = form()
+    torch.manual_seed(5)
+    np.random.seed(5)
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist()
+    trained(tmp_path, net=net, mode="nat", epochs=1, mixup=0.2)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.random.get_state()[1].tolist() == before[1]
+
+
+def test_a_kill_before_the_first_checkpoint_leaves_no_second_curve(tmp_path: Path) -> None:
+    def kill(done: int, _all: int) -> None:
+        if done == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        trained(tmp_path, mode="float", options=run(tmp_path, progress=kill))
+    trained(tmp_path, mode="float", options=run(tmp_path, resume=True))
+    assert scalars(tmp_path)["update_loss"] == [1, 2, 3, 4, 5, 6]
+
+
+class WithAuxiliaryHead(TinyNet):
+    def __init__(self) -> None:
+        super().__init__()
+        self.aux = nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores = super().forward(x)
+        return scores + self.aux(x.flatten(1)) if self.training else scores
+
+
+def test_a_head_that_inference_does_not_use_comes_out_as_it_went_in(tmp_path: Path) -> None:
+    model = WithAuxiliaryHead().eval()
+    images = tiny_images()
+    settings = recipe(weight_decay=0.5, epochs=1)
+    train(form(model), model, images, source(images), settings, run(tmp_path))
+    weights = load_file(tmp_path / "weights.safetensors")
+    assert weights.keys() == model.state_dict().keys()
+    assert torch.equal(weights["aux.weight"], model.aux.weight)
+    assert not torch.equal(weights["fc.weight"], model.fc.weight)

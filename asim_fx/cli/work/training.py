@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from asim_fx.cli.work.planning import ModelOptions, build, example_inputs
+from asim_fx.cli.work.planning import ModelOptions, example_inputs
 from asim_fx.data import DataSource, open_data
 from asim_fx.data.datasets import ImageList
 from asim_fx.errors import DataError, OutputError, UsageError
-from asim_fx.models import BuiltModel
+from asim_fx.models import build_model
 from asim_fx.models.devices import resolve_device
 from asim_fx.sharding import Shard
 from asim_fx.spec import load_spec
-from asim_fx.training.exchange import connect
-from asim_fx.training.form import trainable_form
+from asim_fx.training.drop_path import hidden_dropouts
+from asim_fx.training.epoch_record import EpochRecord
+from asim_fx.training.fabric import connect
+from asim_fx.training.form import trainable_form, unused_parameters
 from asim_fx.training.logs import LOGS
-from asim_fx.training.recipe import TrainingRecipe, change_recipe
-from asim_fx.training.run import CHECKPOINT, Run, TrainingOutcome, train
-from asim_fx.training.samples import hold_out, listed, training_transform
-from asim_fx.training.visible import hidden_dropouts
+from asim_fx.training.recipe import TrainingRecipe
+from asim_fx.training.recipe_file import read_recipe
+from asim_fx.training.run import Run, TrainingOutcome, train
+from asim_fx.training.run_checkpoint import CHECKPOINT
+from asim_fx.training.samples import hold_out, listed, refuse_same_images, training_transform
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def train_model(
     shard: Shard,
     *,
     progress: Callable[[int, int], None],
-    on_epoch: Callable[[Mapping[str, Any]], None],
+    on_epoch: Callable[[EpochRecord], None],
     say: Callable[[str], None],
     stopped: Callable[[], bool],
 ) -> TrainingOutcome:
@@ -79,21 +78,29 @@ def train_model(
         _check_folder(options.output, resume=resume)
         if options.resume and not resume:
             say(f"note: {options.output} holds no checkpoint yet, so training starts from the beginning")
-    built = build(model, replace(model_options, bounded=not recipe.pact))
+    built = build_model(
+        model,
+        pretrained=model_options.pretrained,
+        checkpoint=model_options.checkpoint,
+        num_classes=model_options.num_classes,
+        input_size=model_options.input_size,
+        model_kwargs=model_options.model_kwargs,
+        seed=recipe.seed,
+        bounded=not recipe.pact,
+        scratch=options.scratch,
+    )
     if built.bounds and recipe.pact:
         say(f"note: {len(built.bounds)} learned bounds start from those of {model_options.checkpoint}")
-    if options.scratch:
-        _randomise(built, recipe.seed)
     images, validation = open_images(data, built.source.data_config, recipe)
     hidden = hidden_dropouts(built.model)
     if hidden:
-        say(f"note: dropout within fused attention is left out: {', '.join(hidden[:3])}")
+        say(f"note: dropout within fused attention is left out: {', '.join(hidden[:3])}{_more(hidden)}")
     device = resolve_device(options.device, shard.local_rank)
     try:
         fabric = connect(device, recipe.precision, shard)
     except (ValueError, RuntimeError) as error:
         message = f"--amp {recipe.precision} on {options.device}: {error}"
-        raise UsageError(message, hint="leave out --amp, or choose another device") from error
+        raise UsageError(message, hint="leave out --amp, or choose another precision or device") from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's and timm's words about their own code
         net = trainable_form(
@@ -105,46 +112,30 @@ def train_model(
             freeze_bn=recipe.freeze_bn,
             bounds=built.bounds,
         )
+        unused = unused_parameters(net, built.model)
+        if unused:
+            say(f"note: inference does not use {', '.join(unused[:3])}{_more(unused)}; these stay what they are")
         run = Run(
-            options.output,
-            fabric,
-            shard,
-            data.workers,
-            options.save_every,
-            options.eval_every,
-            resume,
-            progress,
-            on_epoch,
-            stopped,
+            folder=options.output,
+            fabric=fabric,
+            shard=shard,
+            workers=data.workers,
+            save_every=options.save_every,
+            eval_every=options.eval_every,
+            resume=resume,
+            progress=progress,
+            on_epoch=on_epoch,
+            note=lambda words: say(f"note: {words}"),
+            stopped=stopped,
         )
         return train(net, built.model, images, validation, recipe, run)
-
-
-def read_recipe(path: Path | None, settings: Mapping[str, Any]) -> TrainingRecipe:
-    """Return the settings of a YAML file, with those of the command line over them.
-
-    Raises:
-        UsageError: the file cannot be read, or there is no such setting.
-    """
-    recipe = TrainingRecipe()
-    if path is not None:
-        try:
-            held = YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
-        except (OSError, UnicodeDecodeError, YAMLError) as error:
-            message = f"cannot read {path}: {error}"
-            raise UsageError(message) from error
-        if not isinstance(held, dict):
-            message = f"{path} is no mapping of settings"
-            raise UsageError(message, hint="for example: {mode: qat, epochs: 30, lr: 0.001}")
-        recipe = change_recipe(recipe, held, str(path))
-    return change_recipe(recipe, settings, "the options")
 
 
 def open_images(data: DataOptions, config: Mapping[str, Any], recipe: TrainingRecipe) -> tuple[ImageList, DataSource]:
     """Return the images to train on, and those to evaluate on.
 
     Raises:
-        DataError: either is missing, empty, of one class, or does not suit the model.
+        DataError: either is missing, empty, of one class, or does not suit the model; or both are the same images.
     """
     if not config:
         message = "the model does not say how its images are prepared"
@@ -169,7 +160,13 @@ def open_images(data: DataOptions, config: Mapping[str, Any], recipe: TrainingRe
     if share is not None:
         plain = open_(data.source, data.split, data.num_samples, training=False)
         return hold_out(source, plain, share, recipe.seed)
-    return listed(source), open_(data.val or data.source, data.val_split, None, training=False)
+    validation = open_(data.val or data.source, data.val_split, None, training=False)
+    refuse_same_images(source, validation)
+    return listed(source), validation
+
+
+def _more(names: Sequence[str], shown: int = 3) -> str:
+    return f" and {len(names) - shown} more" if len(names) > shown else ""
 
 
 def _share(text: str | None) -> float | None:
@@ -198,13 +195,3 @@ def _check_folder(folder: Path, *, resume: bool) -> None:
 def _left_over(name: str) -> bool:
     """Whether a file may be that of a run which was killed before it saved anything."""
     return name == LOGS or (name.startswith(f".{CHECKPOINT}") and name.endswith(".tmp"))
-
-
-def _randomise(built: BuiltModel, seed: int) -> None:
-    """Give every layer that can draw its own weights new ones."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for module in built.model.modules():
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                reset()

@@ -13,9 +13,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from asim_fx.errors import RunInterruptedError
 from asim_fx.training import drawings
+from asim_fx.training.epoch_record import EpochRecord
 from asim_fx.training.evaluation import Answers, evaluate
-from asim_fx.training.outcome import confusion, write_answers
 from asim_fx.training.run import train
+from asim_fx.training.run_files import confusion, write_answers
 
 from .helper import StopAfter, form, recipe, run, source, tiny_images, tiny_net
 
@@ -64,8 +65,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
 def test_curves_show_every_epoch_and_each_evaluation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     figures = drawn(monkeypatch)
     history = [
-        {"epoch": 1, "train_loss": 2.0, "loss": None, "top1": None},
-        {"epoch": 2, "train_loss": 1.5, "loss": 1.75, "top1": 60.0},
+        EpochRecord(epoch=1, step=3, lr=0.1, train_loss=2.0, loss=None, top1=None, seconds=1.0),
+        EpochRecord(epoch=2, step=6, lr=0.1, train_loss=1.5, loss=1.75, top1=60.0, seconds=1.0),
     ]
     drawings.draw_curves(history, tmp_path)
     left, right = figures["curves.png"].axes

@@ -1,38 +1,14 @@
-"""Several processes: their parts of a batch become one gradient, summed in the order of the parts."""
+"""The parts of a batch become one gradient, summed in the order of the parts whatever process computed them."""
 
 from __future__ import annotations
 
-import logging
-import os
-import warnings
 from collections.abc import Sequence
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from asim_fx.sharding import Shard, losing_peers
-
-
-def connect(device: torch.device, precision: str, shard: Shard) -> Fabric:
-    """Return the Fabric of this process: its device, its precision and, under torchrun, its connection to the others.
-
-    Raises:
-        ValueError: the device cannot compute in this precision.
-    """
-    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning_fabric")
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    cuda = device.type == "cuda"
-    fabric = Fabric(
-        accelerator="cuda" if cuda else device.type,
-        devices=[device.index or 0] if cuda and shard.count == 1 else (1 if shard.count == 1 else local),
-        num_nodes=1 if shard.count == 1 else shard.count // local,
-        strategy="auto" if shard.count == 1 else "ddp",
-        precision=precision,
-    )
-    fabric.launch()
-    return fabric
+from asim_fx.sharding import losing_peers
 
 
 def sum_of_parts(fabric: Fabric, own: Sequence[Tensor]) -> Tensor:
@@ -50,7 +26,7 @@ def sum_of_parts(fabric: Fabric, own: Sequence[Tensor]) -> Tensor:
         for vector in own[1:]:
             total += vector
         return total
-    # Part by part would be a ring of its own order; a gather keeps the one order that no process count changes.
+    # An all-reduce adds in an order of its own. A gather keeps the order of the parts, which no process count changes.
     with losing_peers():
         gathered = fabric.all_gather(torch.stack(list(own)))
     assert isinstance(gathered, Tensor)
@@ -62,7 +38,7 @@ def sum_of_parts(fabric: Fabric, own: Sequence[Tensor]) -> Tensor:
 
 
 def flatten(tensors: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensor:
-    """Return tensors as one vector; zeros for those that are missing."""
+    """Return tensors as one vector; zeros for those that are missing, so that all vectors are alike."""
     parts = [
         (torch.zeros_like(model) if tensor is None else tensor).reshape(-1)
         for tensor, model in zip(tensors, like, strict=True)

@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import copy
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
+
+from asim_fx.nn.trainable import VisibleBatchDropPath, VisibleDropPath, VisibleUnscaledDropPath
 
 _CLASSES = ("DropPath", "StochasticDepth")
 """Of timm and of torchvision."""
 
 
-class VisibleDropPath(nn.Module):
-    """Stands for stochastic depth: a dropout that does nothing at inference but appears in the graph."""
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``x``."""
-        return F.dropout(x, self.share, training=False)
-
-
 def with_visible_drop_paths(model: nn.Module) -> nn.Module:
-    """Return a copy in which every active stochastic depth is a ``VisibleDropPath``."""
+    """Return a copy in which every active stochastic depth is a ``VisibleDropPath`` of its kind."""
     model = copy.deepcopy(model)
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             share = float(getattr(child, "drop_prob", getattr(child, "p", 0.0)) or 0.0)
             if type(child).__name__ in _CLASSES and share:
-                setattr(parent, name, VisibleDropPath(share))
+                setattr(parent, name, _kind_of(child)(share))
     return model
 
 
@@ -45,3 +34,9 @@ def hidden_dropouts(model: nn.Module) -> list[str]:
         if share:
             found.append(name)
     return found
+
+
+def _kind_of(path: nn.Module) -> type[VisibleDropPath]:
+    if getattr(path, "mode", "row") == "batch":  # torchvision
+        return VisibleBatchDropPath
+    return VisibleDropPath if getattr(path, "scale_by_keep", True) else VisibleUnscaledDropPath  # timm

@@ -1,4 +1,4 @@
-"""What a finished training run leaves: curves, a confusion matrix, the wrong answers, weights and the artifact."""
+"""The files of a training run: history, weights, curves, a confusion matrix, the wrong answers and the artifact."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import os
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from asim_fx import artifact
 from asim_fx.artifact_files import MANIFEST
@@ -22,16 +21,43 @@ from asim_fx.data.datasets import ImageStream
 from asim_fx.errors import OutputError
 from asim_fx.files import write_atomically
 from asim_fx.models.pact import ALPHA, BOUNDS
+from asim_fx.training import drawings
+from asim_fx.training.epoch_record import EpochRecord
 from asim_fx.training.evaluation import Answers
+from asim_fx.training.form import original_state
 
 HISTORY = "history.jsonl"
 WEIGHTS = "weights.safetensors"
 BEST = "best.safetensors"
 
 
-def write_history(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
+def write_history(folder: Path, history: Sequence[EpochRecord]) -> None:
     """Write one line of JSON for each finished epoch."""
-    write_atomically(folder / HISTORY, "".join(json.dumps(record) + "\n" for record in history))
+    write_atomically(folder / HISTORY, "".join(json.dumps(record.to_json()) + "\n" for record in history))
+
+
+def write_progress(folder: Path, net: ConvertedModel, model: nn.Module, history: Sequence[EpochRecord]) -> None:
+    """Write the history, and the weights of the last epoch as ``best.safetensors`` if none before was better.
+
+    Of two epochs with the same accuracy the later one is the best.
+    """
+    write_history(folder, history)
+    measured = [record.top1 for record in history if record.top1 is not None]
+    if history and history[-1].top1 is not None and history[-1].top1 == max(measured):
+        write_trained(folder / BEST, net, model)
+
+
+def write_trained(path: Path, net: ConvertedModel, model: nn.Module) -> None:
+    """Write the weights of a training form under the keys of the original model."""
+    source = net.recipe.source
+    write_weights(path, original_state(net, model), source.bounded if source is not None else ())
+
+
+def draw(folder: Path, history: Sequence[EpochRecord], answers: Answers) -> None:
+    """Write ``curves.png`` and ``confusion.png``, where matplotlib is installed."""
+    if drawings.can_draw():
+        drawings.draw_curves(history, folder)
+        drawings.draw_confusion(confusion(answers), folder)
 
 
 def write_weights(path: Path, state: Mapping[str, Tensor], bounded: Collection[str] = ()) -> None:
