@@ -25,6 +25,8 @@ def test_a_conversion_ends_at_once(tmp_path: Path, seconds: float) -> None:
     finished = process.poll() is not None
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
+    # Python takes its own handlers down before the last memory is freed: a signal that late ends a finished process.
+    finished |= process.returncode == -signal.SIGINT and (target / "manifest.json").is_file()
     if finished:
         pytest.skip("it was done before")
     assert process.returncode == 130
