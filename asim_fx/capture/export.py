@@ -29,7 +29,9 @@ from asim_fx.capture.example import (
 )
 from asim_fx.capture.explain import advice, one_line, quietly
 from asim_fx.capture.program import facts_of
+from asim_fx.capture.states import StateShapes
 from asim_fx.errors import CaptureError, InputError
+from asim_fx.graph.macs import eager_reference
 
 __all__ = ["Captured", "InputLeaf", "capture"]
 
@@ -150,7 +152,9 @@ def _export(
     dim = Dim("batch", min=1, max=MAX_BATCH)
     shapes = pytree.tree_map(lambda leaf: {0: dim} if is_batched(leaf, original) and not fixed else None, named)
     try:
-        with quietly(), torch.no_grad(), EvenChunks():
+        # Attention gets the strides of plain matrix products, which it has when the graph runs. A fused kernel may give
+        # others, and torch.export leaves out a ``contiguous()`` that has nothing to copy.
+        with quietly(), torch.no_grad(), eager_reference(), EvenChunks(), StateShapes():
             program = torch.export.export(subject, args, kwargs, dynamic_shapes=shapes, strict=False)
             exported = program.module(check_guards=False)
     except Exception as error:

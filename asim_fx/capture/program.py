@@ -65,6 +65,7 @@ def module_of(model: nn.Module | ExportedProgram) -> nn.Module:
     module = GraphModule(lifted, lifted.graph, class_name="ExportedModel")
     module.meta.update(lifted.meta)
     module.meta[_STATE] = ProgramFacts(fixed, _set_evaluation(module))
+    _allow_other_strides(module)
     return module.eval()
 
 
@@ -134,6 +135,19 @@ def _random(value: Any, generator: torch.Generator) -> Any:
     if value.is_floating_point() or value.is_complex():
         return torch.randn(shape, generator=generator, dtype=value.dtype)
     return torch.randint(0, 2, shape, generator=generator).to(value.dtype)
+
+
+def _allow_other_strides(module: GraphModule) -> None:
+    """Let every ``view`` copy where it must.
+
+    The program may have been traced with a fused kernel for attention. Plain matrix products give its result other
+    strides, which may allow no view.
+    """
+    for graph_module in module.modules():
+        if isinstance(graph_module, GraphModule):
+            for node in graph_module.graph.find_nodes(op="call_function", target=aten.view.default):
+                node.target = aten.reshape.default
+            graph_module.recompile()
 
 
 def _set_evaluation(module: GraphModule) -> int:
