@@ -28,6 +28,7 @@ from asim_fx.capture.example import (
     signature,
 )
 from asim_fx.capture.explain import advice, one_line, quietly
+from asim_fx.capture.keywords import spell_out_keywords
 from asim_fx.capture.program import facts_of
 from asim_fx.capture.states import StateShapes
 from asim_fx.errors import CaptureError, InputError
@@ -149,6 +150,7 @@ def _export(
     subject: nn.Module, named: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any], batch: int, *, fixed: bool
 ) -> GraphModule:
     original = batch_of(named)
+    named = spell_out_keywords(subject, named)
     dim = Dim("batch", min=1, max=MAX_BATCH)
     shapes = pytree.tree_map(lambda leaf: {0: dim} if is_batched(leaf, original) and not fixed else None, named)
     try:
