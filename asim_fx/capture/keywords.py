@@ -22,7 +22,7 @@ def spell_out_keywords(model: nn.Module, named: dict[str, Any]) -> dict[str, Any
     collecting = next((each for each in signature.parameters.values() if each.kind is each.VAR_KEYWORD), None)
     if collecting is None or collecting.name not in named:
         return named
-    collected = named[collecting.name]
+    collected: dict[str, Any] = named[collecting.name]
     others = [each for each in signature.parameters.values() if each is not collecting]
 
     def spelled_out(*args: Any, **kwargs: Any) -> Any:
