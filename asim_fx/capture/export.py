@@ -33,6 +33,7 @@ from asim_fx.capture.program import facts_of
 from asim_fx.capture.states import StateShapes
 from asim_fx.errors import CaptureError, InputError
 from asim_fx.graph.macs import eager_reference
+from asim_fx.graph.module import PlainGraphModule
 
 __all__ = ["Captured", "InputLeaf", "capture"]
 
@@ -164,6 +165,6 @@ def _export(
         raise CaptureError(message, hint=advice(error, batch)) from error
     assert isinstance(exported, GraphModule)
     # A plain GraphModule trains, evaluates and copies as any module does; the exported one refuses train().
-    graph_module = GraphModule(exported, exported.graph)
+    graph_module = PlainGraphModule(exported, exported.graph)
     graph_module.meta.update(exported.meta)
     return graph_module.eval()

@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 from asim_fx.capture.explain import one_line, quietly
 from asim_fx.errors import CaptureError
 from asim_fx.graph.edit import argument, aten, packet_of
+from asim_fx.graph.module import PlainGraphModule
 from asim_fx.graph.symbolic import hint
 
 _STATE = "asim_fx.program"
@@ -62,7 +63,7 @@ def module_of(model: nn.Module | ExportedProgram) -> nn.Module:
         raise CaptureError(message, hint="export the model again with this torch") from error
     assert isinstance(lifted, GraphModule)
     # As in ``capture``: the exported form refuses eval().
-    module = GraphModule(lifted, lifted.graph, class_name="ExportedModel")
+    module = PlainGraphModule(lifted, lifted.graph, class_name="ExportedModel")
     module.meta.update(lifted.meta)
     module.meta[_STATE] = ProgramFacts(fixed, _set_evaluation(module))
     _allow_other_strides(module)
