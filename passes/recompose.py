@@ -121,7 +121,7 @@ def _attention(graph: Graph, node: Node) -> Node:
     return call_op(graph, aten.scaled_dot_product_attention.default, args, like=node, scale=scale)
 
 
-_EXPANSIONS = frozenset({aten.expand, aten.view, aten.unsqueeze, aten.clone, aten._unsafe_view})
+_EXPANSIONS = frozenset({aten.expand, aten.view, aten.reshape, aten.unsqueeze, aten.clone, aten._unsafe_view})
 
 _PLAIN: dict[Any, Callable[[Graph, Node], Node | None]] = {
     aten.bmm: _batched_product,

@@ -28,8 +28,12 @@ from asim_fx.capture.example import (
     signature,
 )
 from asim_fx.capture.explain import advice, one_line, quietly
+from asim_fx.capture.keywords import spell_out_keywords
 from asim_fx.capture.program import facts_of
+from asim_fx.capture.states import StateShapes
 from asim_fx.errors import CaptureError, InputError
+from asim_fx.graph.macs import eager_reference
+from asim_fx.graph.module import PlainGraphModule
 
 __all__ = ["Captured", "InputLeaf", "capture"]
 
@@ -147,10 +151,13 @@ def _export(
     subject: nn.Module, named: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any], batch: int, *, fixed: bool
 ) -> GraphModule:
     original = batch_of(named)
+    named = spell_out_keywords(subject, named)
     dim = Dim("batch", min=1, max=MAX_BATCH)
     shapes = pytree.tree_map(lambda leaf: {0: dim} if is_batched(leaf, original) and not fixed else None, named)
     try:
-        with quietly(), torch.no_grad(), EvenChunks():
+        # Attention gets the strides of plain matrix products, which it has when the graph runs. A fused kernel may give
+        # others, and torch.export leaves out a ``contiguous()`` that has nothing to copy.
+        with quietly(), torch.no_grad(), eager_reference(), EvenChunks(), StateShapes():
             program = torch.export.export(subject, args, kwargs, dynamic_shapes=shapes, strict=False)
             exported = program.module(check_guards=False)
     except Exception as error:
@@ -158,6 +165,6 @@ def _export(
         raise CaptureError(message, hint=advice(error, batch)) from error
     assert isinstance(exported, GraphModule)
     # A plain GraphModule trains, evaluates and copies as any module does; the exported one refuses train().
-    graph_module = GraphModule(exported, exported.graph)
+    graph_module = PlainGraphModule(exported, exported.graph)
     graph_module.meta.update(exported.meta)
     return graph_module.eval()

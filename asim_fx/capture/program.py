@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 from asim_fx.capture.explain import one_line, quietly
 from asim_fx.errors import CaptureError
 from asim_fx.graph.edit import argument, aten, packet_of
+from asim_fx.graph.module import PlainGraphModule
 from asim_fx.graph.symbolic import hint
 
 _STATE = "asim_fx.program"
@@ -62,9 +63,10 @@ def module_of(model: nn.Module | ExportedProgram) -> nn.Module:
         raise CaptureError(message, hint="export the model again with this torch") from error
     assert isinstance(lifted, GraphModule)
     # As in ``capture``: the exported form refuses eval().
-    module = GraphModule(lifted, lifted.graph, class_name="ExportedModel")
+    module = PlainGraphModule(lifted, lifted.graph, class_name="ExportedModel")
     module.meta.update(lifted.meta)
     module.meta[_STATE] = ProgramFacts(fixed, _set_evaluation(module))
+    _allow_other_strides(module)
     return module.eval()
 
 
@@ -134,6 +136,19 @@ def _random(value: Any, generator: torch.Generator) -> Any:
     if value.is_floating_point() or value.is_complex():
         return torch.randn(shape, generator=generator, dtype=value.dtype)
     return torch.randint(0, 2, shape, generator=generator).to(value.dtype)
+
+
+def _allow_other_strides(module: GraphModule) -> None:
+    """Let every ``view`` copy where it must.
+
+    The program may have been traced with a fused kernel for attention. Plain matrix products give its result other
+    strides, which may allow no view.
+    """
+    for graph_module in module.modules():
+        if isinstance(graph_module, GraphModule):
+            for node in graph_module.graph.find_nodes(op="call_function", target=aten.view.default):
+                node.target = aten.reshape.default
+            graph_module.recompile()
 
 
 def _set_evaluation(module: GraphModule) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._dispatch.python import enable_python_dispatcher
 from torch.fx import Graph, GraphModule, Node
 from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
@@ -47,10 +48,14 @@ def call_op(graph: Graph, target: Any, args: Sequence[Any], *, like: Node, **kwa
 
 
 def refresh_value(node: Node) -> None:
-    """Compute the fake value of a call anew from those of its arguments."""
+    """Compute the fake value of a call anew from those of its arguments.
+
+    It runs by torch's Python kernels, as in torch.export. Some C++ kernels of composite operations (``matmul``) read a
+    symbolic size as a number: they fail, or fix the batch at that of the example.
+    """
     args, kwargs = map_arg((node.args, dict(node.kwargs)), value_of)
     mode = fake_mode_of(node.graph)
-    with torch.no_grad(), mode:
+    with torch.no_grad(), enable_python_dispatcher(), mode:
         node.meta["val"] = node.target(*args, **kwargs)  # type: ignore[operator]
     node.meta.pop("tensor_meta", None)
 

@@ -251,8 +251,12 @@ def count_eager_macs(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[st
 
 
 def run_and_count(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None) -> tuple[Any, int]:
-    """Return the model's result and the multiply-accumulates dispatched for it."""
-    with torch.no_grad(), eager_reference(), FlopCounter() as counter:
+    """Return the model's result and the multiply-accumulates dispatched for it.
+
+    Nothing is compiled meanwhile. ``torch.cond`` compiles itself, which the counter prevents; torch 2.11 remembers
+    that, and fails at every later ``torch.cond`` of the process.
+    """
+    with torch.compiler.set_stance("force_eager"), torch.no_grad(), eager_reference(), FlopCounter() as counter:
         result = model(*args, **dict(kwargs or {}))
     return result, counter.flops // 2
 

@@ -5,8 +5,9 @@ import copy
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from asim_fx.capture import capture
+from asim_fx.capture import capture, module_of
 from asim_fx.errors import CaptureError, InputError
 
 
@@ -114,6 +115,30 @@ def test_batches_stacked_and_taken_apart_again(batch: int) -> None:
     found = capture(Stacking(), (torch.zeros(batch, 4), torch.zeros(batch, 4)))
     one, other = torch.randn(5, 4), torch.randn(5, 4)
     assert torch.equal(found.graph_module(one, other), one[:, :2] - one[:, 2:] + other[:, :2])
+
+
+class Attention(nn.Module):
+    """Its attention's result is copied before a view, which a fused kernel's strides do not need."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(8, 24)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(x).reshape(x.shape[0], -1, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+        return nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).contiguous().view(x.shape)
+
+
+@pytest.mark.parametrize("exported", [False, True])
+def test_views_of_attention_hold_whatever_kernel_runs(exported: bool) -> None:
+    model, x = Attention().eval(), torch.randn(2, 5, 8)
+    dynamic = ({0: torch.export.Dim("batch", min=1, max=64)},)
+    given = module_of(torch.export.export(model, (x,), dynamic_shapes=dynamic)) if exported else model
+    graph_module = capture(given, x).graph_module
+    x = torch.randn(3, 5, 8)
+    for backend in (SDPBackend.MATH, SDPBackend.FLASH_ATTENTION):
+        with torch.no_grad(), sdpa_kernel(backend):
+            assert torch.allclose(graph_module(x), model(x), atol=1e-5)
 
 
 def test_meta_models_say_that_values_are_unverified() -> None:

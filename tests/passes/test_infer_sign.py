@@ -144,8 +144,18 @@ NOT_PROVEN = {
 }
 
 
+def skip_what_torch_refuses(name: str) -> None:
+    """Some torches run a hardtanh with turned bounds, and refuse to trace it."""
+    if name == "hardtanh turned":
+        try:
+            torch.ops.aten.hardtanh(torch.empty(1, device="meta"), 0.0, -1.0)
+        except ValueError as error:
+            pytest.skip(str(error))
+
+
 @pytest.mark.parametrize("name", NOT_PROVEN)
 def test_it_is_not_proven(name: str) -> None:
+    skip_what_torch_refuses(name)
     assert reason(NOT_PROVEN[name]) == ""
 
 
@@ -178,6 +188,7 @@ class Checked(Recorder):
 
 @pytest.mark.parametrize("name", [*PROVEN, *NOT_PROVEN])
 def test_what_is_proven_holds_on_numbers(name: str) -> None:
+    skip_what_torch_refuses(name)
     function = PROVEN[name][0] if name in PROVEN else NOT_PROVEN[name]
     graph_module = captured(Before(function), IMAGE)
     analyse(graph_module)

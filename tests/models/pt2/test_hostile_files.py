@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.export.pt2_archive import constants as torch_names
 
 from asim_fx.errors import AsimError, ExitCode
 from asim_fx.models.pt2 import clean_archive, read_program
@@ -147,6 +148,8 @@ def test_the_same_file_runs_code_in_torch(
     attack: Callable[[Path], Callable[[Members], None]], tiny: Path, tmp_path: Path, marker: Path, importable: None
 ) -> None:
     """Otherwise the test above shows nothing."""
+    if attack is in_a_constant and not hasattr(torch_names, "OPAQUE_OBJ_FILENAME_PREFIX"):
+        pytest.skip("this torch does not read objects of this kind")
     file = rewrite(tiny, tmp_path / "hostile.pt2", attack(marker))
     with contextlib.suppress(Exception):  # it runs before it fails
         torch.export.load(file)

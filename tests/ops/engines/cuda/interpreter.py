@@ -39,6 +39,13 @@ def shapes_timed(case: Case) -> tuple[int, bool]:
         reading.block_shape = before
 
 
+def interpreter_failure() -> str:
+    """Return what Triton says where its interpreter runs no kernel at all, or the empty string."""
+    from tests.ops.engines.cuda.probe import failure
+
+    return failure()
+
+
 def _start() -> None:
     torch.set_num_threads(1)
 

@@ -15,7 +15,7 @@ from asim_fx.encoding import CellLayout, WeightEncoding
 from asim_fx.ops.engines.cuda.plan import not_covered
 from tests.ops.configs import make_config
 from tests.ops.engines.cuda.cases import Case, build, cuda_sums, plain_sums
-from tests.ops.engines.cuda.interpreter import differ, interpreter, shapes_timed
+from tests.ops.engines.cuda.interpreter import differ, interpreter, interpreter_failure, shapes_timed
 
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
 
@@ -68,6 +68,9 @@ CASES = {
 @pytest.fixture(scope="module")
 def interpreted() -> Iterator[ProcessPoolExecutor]:
     with interpreter() as pool:
+        failure = pool.submit(interpreter_failure).result()
+        if failure:
+            pytest.skip(f"Triton's interpreter does not run here (some releases need an older numpy): {failure}")
         yield pool
 
 

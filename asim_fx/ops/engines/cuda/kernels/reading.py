@@ -18,7 +18,7 @@ def tile_sums(x_rows, w_rows, ROWS: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_M
     """Return the MAC values of one row tile, one streamed and one stored plane: int32, exact."""
     mac = tl.zeros((BLOCK_M, BLOCK_N), tl.int32)
     for start in range(0, ROWS, BLOCK_K):
-        mac = tl.dot(tl.load(x_rows + start), tl.load(w_rows + start), mac)
+        mac = tl.dot(tl.load(x_rows + start), tl.load(w_rows + start), mac, out_dtype=tl.int32)
     return mac
 
 
