@@ -82,8 +82,11 @@ class Choices:
             votes = ",".join(f"{levels}x{samples}" for levels, samples in self.votes)
             hybrids = ",".join(map(str, self.hybrids))
             message = f"--votes {votes} with --hybrid {hybrids} leaves no option: every voted level would be digital"
-            raise UsageError(message, hint="add 0 (no votes) to --votes, or vote more levels than --hybrid makes digital")
+            raise UsageError(
+                message, hint="add 0 (no votes) to --votes, or vote more levels than --hybrid makes digital"
+            )
         return found
+
 
 def parse_counts(flag: str, text: str, least: int, most: int) -> tuple[int, ...]:
     """Return the numbers of ``1,2,4``.

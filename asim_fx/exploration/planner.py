@@ -132,8 +132,8 @@ def make_plan(bench: Workbench, findings: Findings, goal: Goal, tell: Tell = lam
     own = fmean(accuracy_of(base, bench.choosing, trials.seeds))
     measured.append(measure("the spec as it is", base, own))
     ideal = estimate_of([accuracy_among(reference, bench.reporting.labels)], len(bench.reporting))
-    notes += _remarks(found, rival, None if floor is not None else budget, fixed)
-    notes += _at_the_cheapest(menus, found.choice, goal) if floor is not None else ()
+    cheapest = _at_the_cheapest(menus, found.choice, goal) if floor is not None else ()
+    notes += cheapest or _remarks(found, rival, None if floor is not None else budget, fixed)
     notes += _on_the_other_images(goal, measured[0].reported_on, ideal.mean)
     return Plan(
         spec,
@@ -209,8 +209,8 @@ def _at_the_cheapest(menus: Sequence[Menu], choice: Choice, goal: Goal) -> tuple
         return ()
     energy = "" if goal.cost == "energy" else ", or --minimise energy, which counts digital work too"
     return (
-        "every site has the cheapest option that was offered, and the floor holds: there was nothing to choose. "
-        "Offer cheaper options (--encodings 2,4,8) or fewer --hybrid levels, ask for the best accuracy within a "
+        "every site has the cheapest option that was offered and the floor holds, so there was nothing to choose. "
+        "Offer larger --encodings (such as 8) or fewer --hybrid levels, or ask for the best accuracy within a "
         f"--budget{energy}",
     )
 

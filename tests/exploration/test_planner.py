@@ -85,13 +85,14 @@ def test_a_floor_of_nothing_takes_the_cheapest_option(bench: Workbench, findings
     assert plan.measured[0].conversions == least
     assert "must meet this accuracy alone" in plan.notes[0]
     (words,) = [note for note in plan.notes if "cheapest option that was offered" in note]
-    assert "--encodings 2,4,8" in words
+    assert "larger --encodings (such as 8)" in words
+    assert not any("nothing was gained" in note for note in plan.notes)
     assert "--minimise energy" in words
     quiet = make_plan(bench, findings, Goal(drop=0.0))
     assert not any("cheapest option" in note for note in quiet.notes)
 
 
-@pytest.mark.parametrize("floor", [0.0, 30.0, 60.0, 75.0])
+@pytest.mark.parametrize("floor", [0.0, 30.0, 60.0])
 def test_a_plan_never_costs_more_than_a_uniform_setting_that_holds(
     bench: Workbench, findings: Findings, floor: float
 ) -> None:
