@@ -50,7 +50,7 @@ class Trials:
     def floor(self, menus: Sequence[Menu], uniform: Sequence[Choice], accuracy: float, cost: str) -> Floor:
         """Return the floor of an accuracy, by simulations along the frontier and of uniform choices.
 
-        Where the fit has the accuracy at all of them, no divergence is known to be too great, and the limit is infinite.
+        Where the fit has the accuracy at all of them, no divergence is known to be too great: the limit is infinite.
 
         Raises:
             PlanError: none of them reaches it; says the best.
