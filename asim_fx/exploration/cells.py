@@ -117,7 +117,7 @@ OBJECTIVES = {
 
 
 def front_objectives(results: Sequence[CellResult], asked: Sequence[Objective] | None) -> tuple[Objective, ...]:
-    """Return what a front is of: what was asked for, else accuracy against energy, or conversions where it is unknown."""
+    """Return what a front is of: what was asked for, else accuracy and energy, or conversions where that is unknown."""
     if asked:
         return tuple(asked)
     known = all(result.energy_j is not None for result in results if not result.error)

@@ -114,18 +114,16 @@ def _against_axis_shaded(make: Any, results: Sequence[CellResult], axis: Axis, s
     figure = make(figsize=(7.4, 4.2), layout="constrained")
     plot = figure.subplots()
     numbers = _numbers(shades)
-    # The palest tenth of the colours cannot be seen on white.
-    colours = colormaps["viridis"].resampled(256)
-    scale = Normalize(
-        min(numbers.values()), max(numbers.values()) + (max(numbers.values()) - min(numbers.values())) / 9
-    )
+    least, most = min(numbers.values()), max(numbers.values())
+    colours = colormaps["viridis"]
+    scale = Normalize(least, most + (most - least) / 9)  # without the palest tenth, which cannot be seen on white
     for family in _families(results, axis).values():
         x, cells = _along(family, axis)
         colour = colours(scale(numbers[dict(cells[0].settings)[shades.path]]))
         _with_intervals(plot, x, cells, color=colour, marker="o", markersize=3, linewidth=1.2)
     _finish_axis(plot, results, axis, title)
     bar = figure.colorbar(ScalarMappable(scale, colours), ax=plot, label=_axis_label(shades.path))
-    bar.ax.set_ylim(min(numbers.values()), max(numbers.values()))
+    bar.ax.set_ylim(least, most)
     if plot.get_legend_handles_labels()[1]:
         plot.legend(fontsize="small")
     return figure

@@ -167,6 +167,12 @@ def test_bad_options(capsys, arguments: tuple[str, ...], words: tuple[str, ...])
     is_refused(run(capsys, "asim-sweep", *NET, *arguments), 2, *words)
 
 
+def test_messages_keep_what_was_typed(capsys) -> None:
+    """A word between colons is no emoji."""
+    refused = run(capsys, "asim-sweep", *NET, "--set", "defaults.input_encoding=:1234:")
+    assert ":1234:" in refused.err
+
+
 def test_bad_data(capsys, tmp_path: Path) -> None:
     empty = tmp_path / "images"
     empty.mkdir()
