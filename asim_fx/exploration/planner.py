@@ -159,7 +159,7 @@ def _ideal_remarks(goal: Goal, ideal: float) -> tuple[str, ...]:
         return ()
     return (
         f"the ideal integer model has {ideal:.2f} % on the images to choose on, so that every plan is within "
-        f"{goal.drop:g} points of it; check the weights and the labels",
+        f"{_points(goal.drop)} of it; check the weights and the labels",
     )
 
 
@@ -218,7 +218,7 @@ def _at_the_cheapest(menus: Sequence[Menu], choice: Choice, goal: Goal) -> tuple
 def _on_the_other_images(goal: Goal, plan: Estimate, ideal: float) -> tuple[str, ...]:
     """Say where a plan misses its floor on the images to report on."""
     if goal.drop is not None:
-        wanted, words = ideal - goal.drop, f"{goal.drop:g} points below the {ideal:.2f} % of the ideal integer model"
+        wanted, words = ideal - goal.drop, f"{_points(goal.drop)} below the {ideal:.2f} % of the ideal integer model"
     elif goal.floor is not None:
         wanted, words = goal.floor, "as asked for"
     else:
@@ -231,6 +231,10 @@ def _on_the_other_images(goal: Goal, plan: Estimate, ideal: float) -> tuple[str,
         f"{wanted:.2f} % ({words}). The floor {inside} the 95 % interval of the plan, "
         f"{plan.low:.2f} to {plan.high:.2f} %",
     )
+
+
+def _points(drop: float) -> str:
+    return "1 point" if drop == 1 else f"{drop:g} points"
 
 
 def _words_of(floor: Floor, trials: Trials) -> str:

@@ -131,7 +131,7 @@ def test_a_model_that_is_always_wrong_is_said(bench: Workbench, findings: Findin
 def test_a_floor_that_is_missed_on_other_images_is_said() -> None:
     low = Estimate(96.0, 95.0, 97.0, "9 seeds, Student t")
     (words,) = _on_the_other_images(Goal(drop=1.0), low, 99.0)
-    assert "top-1 is 96.00 %, the floor is 98.00 % (1 points below the 99.00 %" in words
+    assert "top-1 is 96.00 %, the floor is 98.00 % (1 point below the 99.00 %" in words
     assert "lies above the 95 % interval of the plan, 95.00 to 97.00 %" in words
     (words,) = _on_the_other_images(Goal(floor=96.5), low, 99.0)
     assert "lies within" in words
