@@ -141,9 +141,9 @@ def _fail(message: str, code: ExitCode, hint: str = "") -> None:
         time.sleep(_LEADER_FIRST)
     with safe_streams():
         console = stderr()
-        console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+        console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True, emoji=False)
         if hint:
-            console.print(f"[bold]hint:[/] {escape(hint)}", soft_wrap=True)
+            console.print(f"[bold]hint:[/] {escape(hint)}", soft_wrap=True, emoji=False)
     if shard.count > 1:  # taking down what connects the processes can take seconds, in which the others tell the same
         end_at_once(code)
     sys.exit(code)

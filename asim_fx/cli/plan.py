@@ -20,6 +20,7 @@ from asim_fx.cli.shared_options import (
     ClassesOption,
     DataDirOption,
     DataOption,
+    DeviceOption,
     FoldOption,
     JsonOption,
     KwargsOption,
@@ -38,10 +39,13 @@ from asim_fx.cli.streams import write_document
 from asim_fx.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import RenderableType
 
     from asim_fx.exploration.findings import Findings
     from asim_fx.exploration.planner import Measured, Plan
+    from asim_fx.simulation.metrics import Estimate
     from asim_fx.spec import HardwareSpec
 
 HELP = """Choose settings for every analog site of MODEL on the hardware of SPEC.
@@ -108,6 +112,7 @@ def plan(
     input_size: SizeOption = None,
     model_kwargs: KwargsOption = None,
     fold_batch_norm: FoldOption = True,
+    device: DeviceOption = "cpu",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -123,6 +128,7 @@ def plan(
         parse_votes(votes),
         () if adc_bits is None else parse_counts("--adc-bits", adc_bits, 1, 24),
     )
+    choices.options()  # refuses lists that leave none
     numbers = parse_seeds(seeds)
     base = load_spec(spec, set_ or ())
     if calibrate is not None and not asks_for_calibration(base):
@@ -152,7 +158,7 @@ def plan(
             num_classes=num_classes,
             input_size=input_size,
             model_kwargs=tuple(model_kwargs or ()),
-            device="cpu",
+            device=device,
             seed=seed,
         )
         images = DataOptions(data, data_dir, split, batch_size, num_samples, balanced)
@@ -178,6 +184,11 @@ def plan(
         stderr().print(f"wrote {output}", markup=False)
 
 
+_SUFFIX = "-planned"
+"""Of the name of the spec that is written."""
+_IDEAL = "ideal integer model"
+
+
 def _check_output(output: Path, base: HardwareSpec) -> None:
     """Refuse early what would fail after minutes: measured files are named relative to the spec that names them."""
     if base.files and output.resolve().parent != Path(base.origin.name).resolve().parent:
@@ -192,12 +203,17 @@ def _write(found: Plan, output: Path, calibration: str) -> None:
     from asim_fx.files import write_atomically
     from asim_fx.spec.document import complete_document, to_yaml
 
-    plan, *others = found.measured
-    lines = [f"# Made by asim-plan for {found.goal}. Top-1 on images that nothing was chosen on:"]
-    lines += [f"#   {one.name}: {_accuracy(one)} %, {one.conversions:,} conversions" for one in (plan, *others)]
+    lines = ["# Made by asim-plan. Top-1 on the images to choose on; on the others, which nothing was chosen on:"]
+    lines += [
+        f"#   {one.name}: {one.chosen_on:.2f} %; {_accuracy(one.reported_on)} %, {one.conversions:,} conversions"
+        for one in found.measured
+    ]
+    lines += [f"#   {_IDEAL}: {found.ideal_chosen_on:.2f} %; {_accuracy(found.ideal)} %"]
+    lines += [f"# Asked for on the images to choose on: {found.goal}"]
+    lines += [f"# {note}" for note in found.notes]
     lines += [f"# Scales and windows were chosen with: asim-convert {calibration}"] if calibration else []
     document = complete_document(found.spec)
-    document["name"] = f"{found.spec.name}-planned"
+    document["name"] = f"{found.spec.name.removesuffix(_SUFFIX)}{_SUFFIX}"
     write_atomically(output, "\n".join(lines) + "\n" + to_yaml(document))
 
 
@@ -206,6 +222,7 @@ def _document(found: Plan, findings: Findings) -> dict[str, Any]:
 
     return {
         "goal": found.goal,
+        "cost": found.cost,
         "sites": [
             {
                 "name": site,
@@ -217,6 +234,7 @@ def _document(found: Plan, findings: Findings) -> dict[str, Any]:
             for site, option in found.options.items()
         ],
         "measured": [asdict(one) for one in found.measured],
+        "ideal_integer": {"chosen_on": found.ideal_chosen_on, "reported_on": asdict(found.ideal)},
         "notes": list(found.notes),
     }
 
@@ -227,9 +245,10 @@ def _show(found: Plan, findings: Findings, model: str, spec: str, choosing: int,
     console = stdout()
     console.print(f"[bold]{model}[/] on [bold]{spec}[/]; {found.goal}")
     console.print(_sites_table(found, findings, console.width))
-    console.print(_comparison(found.measured, console.width))
+    console.print(_comparison(found, console.width))
     console.print(f"chosen on {choosing} images, reported on {reporting} others")
-    console.print(f"in brackets: {_intervals(found.measured)}")
+    rows = {one.name: one.reported_on for one in found.measured} | {_IDEAL: found.ideal}
+    console.print(f"in brackets: {_intervals(rows)}")
     for note in found.notes:
         console.print(f"note: {note}", markup=False)
 
@@ -248,38 +267,55 @@ def _sites_table(found: Plan, findings: Findings, width: int) -> RenderableType:
     return fitted_table(columns, width, elsewhere="a wider terminal or --json shows them")
 
 
-def _comparison(measured: tuple[Measured, ...], width: int) -> RenderableType:
+def _comparison(found: Plan, width: int) -> RenderableType:
+    """Return the plan beside other hardware: with what it saves of the cost for a floor, with what it gains else."""
     from asim_fx.report.fitting import Column, fitted_table
 
-    own = measured[0]
+    own, *others = found.measured
+    compared = [_saved(own, one, found.cost) if found.has_floor else _gained(own, one) for one in others]
     columns = [
-        Column("", [one.name for one in measured], least=20),
-        Column("top-1 %", [_accuracy(one) for one in measured], right=True, least=len("(100.0-100.0)")),
-        Column("conversions", [f"{one.conversions:,}" for one in measured], right=True),
-        Column("plan saves", ["" if one is own else _saved(own, one) for one in measured], 1, right=True),
+        Column("", [*(one.name for one in found.measured), _IDEAL], least=20),
         Column(
-            "energy, uJ",
-            ["" if one.energy_j is None else f"{one.energy_j * 1e6:.4g}" for one in measured],
-            2,
+            "top-1 %",
+            [*(_accuracy(one.reported_on) for one in found.measured), _accuracy(found.ideal)],
+            right=True,
+            least=len("(100.0-100.0)"),
+        ),
+        Column("conversions", [*(f"{one.conversions:,}" for one in found.measured), ""], right=True),
+        Column(
+            f"plan saves {found.cost}" if found.has_floor else "plan gains, points",
+            ["", *compared, ""],
+            1,
             right=True,
         ),
+        Column("energy, uJ", [*map(_micro, found.measured), ""], 2, right=True),
     ]
     return fitted_table(columns, width, elsewhere="a wider terminal or --json shows them")
 
 
-def _intervals(measured: tuple[Measured, ...]) -> str:
+def _intervals(rows: Mapping[str, Estimate]) -> str:
     """Say what the 95 % intervals are over: of each row where they differ, as where one row has no spread."""
     kinds: dict[str, list[str]] = {}
-    for one in measured:
-        kinds.setdefault(one.reported_on.interval, []).append(one.name)
+    for name, estimate in rows.items():
+        kinds.setdefault(estimate.interval, []).append(name)
     if len(kinds) == 1:
         return f"95 % interval over {next(iter(kinds))}"
     return "95 % interval over " + "; ".join(f"{kind} ({', '.join(names)})" for kind, names in kinds.items())
 
 
-def _saved(own: Measured, other: Measured) -> str:
-    return f"{1 - own.conversions / other.conversions:.1%}" if other.conversions else ""
+def _saved(own: Measured, other: Measured, cost: str) -> str:
+    """Return which share of the cost of other hardware a plan saves."""
+    mine, theirs = (one.energy_j if cost == "energy" else one.conversions for one in (own, other))
+    return f"{1 - mine / theirs:.1%}" if mine is not None and theirs else ""
 
 
-def _accuracy(one: Measured) -> str:
-    return f"{one.reported_on.mean:.2f} ({one.reported_on.low:.1f}-{one.reported_on.high:.1f})"
+def _gained(own: Measured, other: Measured) -> str:
+    return f"{own.reported_on.mean - other.reported_on.mean:+.2f}"
+
+
+def _micro(one: Measured) -> str:
+    return "" if one.energy_j is None else f"{one.energy_j * 1e6:.4g}"
+
+
+def _accuracy(estimate: Estimate) -> str:
+    return f"{estimate.mean:.2f} ({estimate.low:.1f}-{estimate.high:.1f})"

@@ -212,7 +212,12 @@ def _intervals(result: SimulationResult) -> str:
     """Say what the intervals in brackets are over, once for all variants that share it."""
     shared: dict[str, list[str]] = {}
     for variant in result.variants:
-        shared.setdefault(variant.top1.interval, []).append(_NAMES[variant.variant])
+        name = _NAMES[variant.variant]
+        if variant.top5 is None or variant.top5.interval == variant.top1.interval:
+            shared.setdefault(variant.top1.interval, []).append(name)
+        else:  # seeds may agree on one and not on the other
+            shared.setdefault(variant.top1.interval, []).append(f"{name}, top-1")
+            shared.setdefault(variant.top5.interval, []).append(f"{name}, top-5")
     if len(shared) == 1:
         return f"in brackets: 95 % interval over {next(iter(shared))}"
     return "in brackets: 95 % interval over " + "; over ".join(

@@ -60,6 +60,12 @@ conversions and energy. After an interruption --resume goes on from there.
 Cells that cannot be run have an `error` instead of results; exit code 4 then."""
 
 
+_SEARCHED = "accuracy,conversions"
+"""What a search improves unless told."""
+_MOST_CHECKED = 200
+"""Cells with a value that are checked before it is refused."""
+
+
 class SamplerOption(StrEnum):
     """How a search chooses points."""
 
@@ -89,10 +95,18 @@ def sweep(
         str | None,
         typer.Option(metavar="ADDRESS", help="Run cells on this Ray cluster; `local` starts one of --jobs workers."),
     ] = None,
-    optuna: Annotated[int | None, typer.Option(metavar="N", min=1, help="Search: try N points of the grid.")] = None,
+    optuna: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Search: try N different points of the grid.")
+    ] = None,
     objective: Annotated[
-        str, typer.Option(metavar="A,B", help="What to improve: accuracy, conversions, energy, latency.")
-    ] = "accuracy,conversions",
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="What a search improves and the front (*) is of: accuracy, conversions, energy, latency. "
+            "Default: a search improves accuracy,conversions; the front of a grid is of accuracy,energy where known.",
+            show_default=False,
+        ),
+    ] = None,
     sampler: Annotated[SamplerOption, typer.Option(help="Tree-structured Parzen estimator, or NSGA-II.")] = (
         SamplerOption.TPE
     ),
@@ -121,15 +135,17 @@ def sweep(
     """Measure a model on many variants of a hardware spec."""
     from asim_fx.cli.work.modules import refuse_missing
     from asim_fx.exploration import search as searching
-    from asim_fx.exploration.axes import parse_axes
-    from asim_fx.exploration.cells import OBJECTIVES
+    from asim_fx.exploration.axes import parse_axes, size
+    from asim_fx.exploration.cells import OBJECTIVES, front_objectives
     from asim_fx.exploration.remarks import remarks
     from asim_fx.spec.loader import load_spec
 
     axes = parse_axes(set_ or [])
     numbers = parse_seeds(seeds)
     _check_options(axes, output, resume=resume, overwrite=overwrite)
-    objectives = _objectives(objective, OBJECTIVES)
+    if objective is None and optuna is not None:
+        objective = _SEARCHED
+    objectives = None if objective is None else _objectives(objective, OBJECTIVES)
     if ray is not None:
         refuse_missing("ray", "--ray", "ray")
     if optuna is not None:
@@ -146,7 +162,8 @@ def sweep(
     with ending_at_interrupt(*kept), progress_bar() as bar:
         task = bar.add_task("checking", total=None)
         cells = _checked_cells(base, axes, calibrates=calibrate is not None, searches=optuna is not None)
-        bar.update(task, description="capturing the model", total=optuna or len(cells))
+        total = len(cells) if optuna is None else min(optuna, size(axes))
+        bar.update(task, description="capturing the model", total=total)
         from asim_fx.cli.work.calibrating import CalibrationOptions
         from asim_fx.cli.work.exploring import BenchOf, DataOptions, Question, module_path, open_bench
         from asim_fx.cli.work.planning import ModelOptions
@@ -184,7 +201,7 @@ def sweep(
                     bar.update(task, advance=1, description="sweeping")
                     yield result
 
-            if optuna is None:
+            if optuna is None or objectives is None:
                 found = {result.settings: result for result in run_new(cells)}
                 results = [found[cell] for cell in cells]
             else:
@@ -196,7 +213,16 @@ def sweep(
         raise PlanError(message)
     draws = plots and output is not None
     notes = remarks(results, axes, None if optuna is None else objectives, drawn=draws)
-    outcome = Outcome(bench.analysed.name, base.name, bench.data.description, results, notes)
+    if len(results) < total:
+        notes.append(f"--optuna {optuna}: {len(results)} different points were tried; the others were chosen again")
+    others = len(journal.finished) - len(results)
+    if path is not None and others:
+        notes.append(
+            f"{path} also holds {others} cells that are not of this run's grid; the table, cells.csv and the plots "
+            "leave them out"
+        )
+    front = front_objectives(results, objectives)
+    outcome = Outcome(bench.analysed.name, base.name, bench.data.description, results, front, notes)
     show(outcome, [] if output is None else write_results(outcome, axes, output, plots=plots), as_json=as_json)
     if failed:
         message = f"{len(failed)} of {len(results)} cells cannot be run; the first: {failed[0].error}"
@@ -232,25 +258,54 @@ def _check_size(axes: Sequence[Axis], most: int) -> None:
 
 
 def _checked_cells(base: HardwareSpec, axes: Sequence[Axis], *, calibrates: bool, searches: bool) -> list[Settings]:
-    """Return the cells of the grid, or of a search those that hold each value; their specs are valid.
+    """Return the cells of the grid, or of a search those that hold each value.
 
     Raises:
-        SpecError: one is not.
+        SpecError: a value is valid in no cell. Values that are impossible only together are no reason: their cells
+            get an error each when they are run.
         UsageError: calibration was asked for, and no cell asks for it.
     """
-    from asim_fx.exploration.axes import grid, overrides
+    from asim_fx.exploration.axes import grid
     from asim_fx.spec.document import asks_for_calibration
+
+    each = list(_one_at_a_time(axes))
+    cells = each if searches else list(grid(axes))
+    valid = [_valid_spec(base, axes, axis, value) for axis in axes for value in axis.values]
+    if calibrates and not any(map(asks_for_calibration, valid)):
+        specs = (_spec_of(base, cell) for cell in cells)
+        if not any(asks_for_calibration(spec) for spec in specs if spec is not None):
+            raise nothing_to_calibrate()
+    return cells
+
+
+def _valid_spec(base: HardwareSpec, axes: Sequence[Axis], axis: Axis, value: str) -> HardwareSpec:
+    """Return the spec of the first cell with this value that is valid.
+
+    Raises:
+        SpecError: none of those that were tried is; that of the first one.
+    """
+    from itertools import chain, islice
+
+    from asim_fx.exploration.axes import Axis, grid, overrides
     from asim_fx.spec.loader import load_spec
 
-    each = list(_one_at_a_time(axes))  # first, since a wrong value among thousands of cells is known at once
-    cells = each if searches else list(grid(axes))
-    asked = False
-    for cell in dict.fromkeys([*each, *cells]):
-        changed = load_spec(base, overrides(cell))
-        asked = asked or asks_for_calibration(changed)
-    if calibrates and not asked:
-        raise nothing_to_calibrate()
-    return cells
+    having = [Axis(axis.path, (value,)) if other is axis else other for other in axes]
+    tried = islice(chain(_one_at_a_time(having), grid(having)), _MOST_CHECKED)
+    first, *others = dict.fromkeys(tried)
+    spec = next((spec for cell in (first, *others) if (spec := _spec_of(base, cell)) is not None), None)
+    return spec or load_spec(base, overrides(first))
+
+
+def _spec_of(base: HardwareSpec, cell: Settings) -> HardwareSpec | None:
+    """Return the spec of a cell; None where it is not valid."""
+    from asim_fx.errors import SpecError
+    from asim_fx.exploration.axes import overrides
+    from asim_fx.spec.loader import load_spec
+
+    try:
+        return load_spec(base, overrides(cell))
+    except SpecError:
+        return None
 
 
 def _objectives(text: str, known: dict[str, Objective]) -> tuple[Objective, ...]:

@@ -12,7 +12,7 @@ from asim_fx.cli.streams import write_document
 
 if TYPE_CHECKING:
     from asim_fx.exploration.axes import Axis
-    from asim_fx.exploration.cells import CellResult
+    from asim_fx.exploration.cells import CellResult, Objective
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Outcome:
         spec: name of the hardware.
         data: the images, in words.
         results: of all cells.
+        objectives: what the front is of.
         notes: what else must be said.
     """
 
@@ -31,6 +32,7 @@ class Outcome:
     spec: str
     data: str
     results: Sequence[CellResult]
+    objectives: Sequence[Objective]
     notes: Sequence[str] = ()
 
     @property
@@ -83,6 +85,10 @@ def _document(outcome: Outcome, files: Sequence[Path]) -> dict[str, Any]:
         "cells": [result.to_json() for result in outcome.results],
         "failed": outcome.failed,
         "pareto": fronts,
+        "front": {
+            "objectives": [objective.name for objective in outcome.objectives],
+            "cells": [dict(cell.settings) for cell in pareto_front(outcome.results, outcome.objectives)],
+        },
         "notes": list(outcome.notes),
         "files": list(map(str, files)),
     }
@@ -94,12 +100,11 @@ def _print(outcome: Outcome) -> None:
 
     console = stdout()
     console.print(f"[bold]{outcome.model}[/] on [bold]{outcome.spec}[/]; {outcome.data}")
-    console.print(results_table(outcome.results, console.width))
+    console.print(results_table(outcome.results, console.width, outcome.objectives))
     intervals = dict.fromkeys(result.interval for result in outcome.results if not result.error)
     integer = [result.integer_top1 for result in outcome.results if result.integer_top1 is not None]
-    console.print(
-        f"in brackets: 95 % interval over {', or '.join(intervals)}; *: no cell has more accuracy for fewer conversions"
-    )
+    front = " and ".join(objective.name for objective in outcome.objectives)
+    console.print(f"in brackets: 95 % interval over {', or '.join(intervals)}; *: Pareto front of {front}")
     console.print(f"ideal integer model: {_span(integer)} %")
     for note in outcome.notes:
         console.print(f"note: {note}", markup=False)

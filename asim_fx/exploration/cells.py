@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from asim_fx.errors import UsageError
 from asim_fx.exploration.axes import Settings
+from asim_fx.exploration.costs import amount
+from asim_fx.report.words import quantity
 
 Evaluate = Callable[[Settings], "CellResult"]
 Prepare = Callable[[], Evaluate]
@@ -95,6 +98,12 @@ class Objective:
         value: float | None = getattr(result, self.field)
         return value
 
+    def words(self, value: float) -> str:
+        """Return a value with its unit."""
+        if self.name == "accuracy":
+            return f"{value:.2f} %"
+        return quantity(value, "s") if self.name == "latency" else amount(value, self.name)
+
 
 OBJECTIVES = {
     objective.name: objective
@@ -107,22 +116,36 @@ OBJECTIVES = {
 }
 
 
+def front_objectives(results: Sequence[CellResult], asked: Sequence[Objective] | None) -> tuple[Objective, ...]:
+    """Return what a front is of: what was asked for, else accuracy and energy, or conversions where that is unknown."""
+    if asked:
+        return tuple(asked)
+    known = all(result.energy_j is not None for result in results if not result.error)
+    return (OBJECTIVES["accuracy"], OBJECTIVES["energy" if known else "conversions"])
+
+
 def pareto_front(results: Sequence[CellResult], objectives: Sequence[Objective]) -> list[CellResult]:
     """Return the cells that no other cell beats: as good in every objective and better in one.
 
-    Cells without a value, and all but the first of equals, are left out. In the order of the first objective.
+    Cells without a value are left out. Of cells that are equal in these objectives one stays: the best in accuracy,
+    conversions, energy and latency, in this order, and then the first. In the order of the first objective.
     """
     points: dict[tuple[float, ...], CellResult] = {}
     for result in results:
-        values = [objective.of(result) for objective in objectives]
-        if None not in values:
-            signed = tuple(
-                -value if objective.largest else value
-                for value, objective in zip((v for v in values if v is not None), objectives, strict=True)
-            )
-            points.setdefault(signed, result)
+        point = _signed(result, objectives)
+        if math.inf in point:
+            continue
+        other = points.setdefault(point, result)
+        if _signed(result, tuple(OBJECTIVES.values())) < _signed(other, tuple(OBJECTIVES.values())):
+            points[point] = result
     best = [point for point in points if not any(other != point and _dominates(other, point) for other in points)]
     return [points[point] for point in sorted(best)]
+
+
+def _signed(result: CellResult, objectives: Sequence[Objective]) -> tuple[float, ...]:
+    """Return the values of a cell so that less is better in each; infinity where it has none."""
+    values = ((objective.of(result), objective.largest) for objective in objectives)
+    return tuple(math.inf if value is None else -value if largest else value for value, largest in values)
 
 
 def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

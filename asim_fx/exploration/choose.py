@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from asim_fx.errors import PlanError
+from asim_fx.exploration.costs import amount
 from asim_fx.exploration.isotonic import Floor, Outcome
 from asim_fx.exploration.knapsack import Choice, Menu, cost_of, damage_of, frontier, within
 
@@ -98,7 +99,7 @@ def cheaper(
 def for_budget(
     menus: Sequence[Menu],
     budget: float,
-    unit: str,
+    cost: str,
     confirm: Trial,
     others: Sequence[Choice] = (),
     fixed: float = 0.0,
@@ -110,7 +111,7 @@ def for_budget(
     Args:
         menus: the items of every site.
         budget: the most that a choice may cost.
-        unit: of costs, in words.
+        cost: what costs are: ``conversions`` or ``energy``.
         confirm: measures a choice.
         others: further choices, such as uniform ones.
         fixed: what is used up whatever is chosen.
@@ -122,8 +123,8 @@ def for_budget(
     if best is None:
         cheapest = cost_of(menus, frontier(menus)[0]) + fixed
         message = (
-            f"a budget of {budget:.6g} {unit} cannot be met with these options: "
-            f"the least possible is {cheapest:.6g} {unit}"
+            f"a budget of {amount(budget, cost)} cannot be met with these options: "
+            f"the least possible is {amount(cheapest, cost)}"
         )
         raise PlanError(message, hint="allow a larger encoding or more digital levels, or raise the budget")
     fitting = [choice for choice in (*frontier(menus), *others) if cost_of(menus, choice) + fixed <= budget]

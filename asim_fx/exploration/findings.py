@@ -13,7 +13,7 @@ from asim_fx.errors import PlanError, SpecError, UsageError
 from asim_fx.exploration.calibrator import Calibrator
 from asim_fx.exploration.images import Images
 from asim_fx.exploration.knapsack import Choice, Item, Menu
-from asim_fx.exploration.options import Choices, Option, plan_rules
+from asim_fx.exploration.options import PLANNED, Choices, Option, plan_rules
 from asim_fx.exploration.sensitivity import movements, reference_options, site_noise
 from asim_fx.exploration.variants import convert_variant
 from asim_fx.report.rows import MappingReport
@@ -53,9 +53,10 @@ class Workbench:
         """Return the model on some hardware, calibrated."""
         return convert_variant(self.analysed, spec, self.calibrator)
 
-    def spec_with(self, chosen: Mapping[str, Option], why: Mapping[str, str] | None = None) -> HardwareSpec:
-        """Return the spec with rules for sites added."""
-        rules = [*(written_fields(rule) for rule in self.spec.rules), *plan_rules(chosen, why or {})]
+    def spec_with(self, chosen: Mapping[str, Option], why: Mapping[Option, str] | None = None) -> HardwareSpec:
+        """Return the spec with rules for sites; those of an earlier plan are replaced."""
+        own = [written_fields(rule) for rule in self.spec.rules if not rule.why.startswith(PLANNED)]
+        rules = [*own, *plan_rules(chosen, why or {})]
         return load_spec(self.spec, [f"rules={json.dumps(rules)}"])
 
 

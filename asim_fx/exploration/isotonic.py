@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 """Percent: a mean of equal accuracies may lie that much below them."""
 
 
@@ -43,7 +43,7 @@ class Floor:
 
     def holds(self, outcome: Outcome) -> bool:
         """Return whether an outcome meets both limits."""
-        return outcome.divergence <= self.divergence and outcome.accuracy >= self.accuracy - _ROUNDING
+        return outcome.divergence <= self.divergence and outcome.accuracy >= self.accuracy - ROUNDING
 
 
 def mean_outcome(outcomes: Sequence[Outcome]) -> Outcome:
@@ -51,8 +51,23 @@ def mean_outcome(outcomes: Sequence[Outcome]) -> Outcome:
     return Outcome(fmean(one.divergence for one in outcomes), fmean(one.accuracy for one in outcomes))
 
 
-def pooled(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Return outcomes whose accuracy falls as divergence grows; neighbours that break this are replaced by their mean.
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stretch of the fit on which accuracy is constant.
+
+    Attributes:
+        first: the smallest divergence of its outcomes, in nats.
+        last: the greatest one.
+        accuracy: their mean top-1 in percent.
+    """
+
+    first: float
+    last: float
+    accuracy: float
+
+
+def pooled(outcomes: Iterable[Outcome]) -> list[Step]:
+    """Return steps whose accuracy falls as divergence grows; neighbours that break this share a step, with their mean.
 
     Source: pool adjacent violators, Ayer et al., "An empirical distribution function for sampling with incomplete
     information", Annals of Mathematical Statistics 26 (1955): the least squares fit of a falling function.
@@ -63,20 +78,20 @@ def pooled(outcomes: Iterable[Outcome]) -> list[Outcome]:
         while len(blocks) > 1 and mean_outcome(blocks[-2]).accuracy <= mean_outcome(blocks[-1]).accuracy:
             last = blocks.pop()
             blocks[-1] += last
-    return [mean_outcome(block) for block in blocks]
+    return [Step(block[0].divergence, block[-1].divergence, mean_outcome(block).accuracy) for block in blocks]
 
 
 def divergence_at(outcomes: Iterable[Outcome], accuracy: float) -> float | None:
-    """Return the greatest divergence at which the fit has at least this accuracy; None where it nowhere has.
+    """Return the greatest divergence at which the fit has at least this accuracy; None where it has it nowhere.
 
-    The fit is linear between two pooled outcomes. Nothing is assumed beyond the last one.
+    The fit is constant on a step and linear between two of them. Nothing is assumed beyond the last one.
     """
-    knots = pooled(outcomes)
-    accuracy -= _ROUNDING
-    if not knots or knots[0].accuracy < accuracy:
+    steps = pooled(outcomes)
+    accuracy -= ROUNDING
+    if not steps or steps[0].accuracy < accuracy:
         return None
-    for left, right in pairwise(knots):
+    for left, right in pairwise(steps):
         if right.accuracy < accuracy:
             share = (left.accuracy - accuracy) / (left.accuracy - right.accuracy)
-            return left.divergence + share * (right.divergence - left.divergence)
-    return knots[-1].divergence
+            return left.last + share * (right.first - left.last)
+    return steps[-1].last

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
-from asim_fx.errors import OutputError, UsageError
+from asim_fx.errors import UsageError
 from asim_fx.exploration.axes import Settings
 from asim_fx.exploration.cells import CellResult
-from asim_fx.locks import lock
+from asim_fx.results_file import ResultsFile, no_result, not_ours, open_results
 
+COMMAND = "asim-sweep"
 FORMAT = 1
 ABOUT = "about"
 """Entry of the first line that tells people what is compared; it is not compared itself."""
@@ -38,11 +37,11 @@ class CellJournal:
 
     Attributes:
         finished: by their settings, whatever their order.
-        stream: the file; None keeps cells in memory alone.
+        file: None keeps cells in memory alone.
     """
 
     finished: dict[frozenset[tuple[str, str]], CellResult] = field(default_factory=dict)
-    stream: BinaryIO | None = None
+    file: ResultsFile | None = None
 
     def get(self, settings: Settings) -> CellResult | None:
         """Return the result of a cell, or None."""
@@ -55,8 +54,8 @@ class CellJournal:
             OutputError: the disk is full or gone.
         """
         self.finished[frozenset(result.settings)] = result
-        if self.stream is not None:
-            _write_line(self.stream, result.to_json())
+        if self.file is not None:
+            self.file.append(result.to_json())
 
 
 @contextmanager
@@ -75,81 +74,31 @@ def cell_journal(
 
     Raises:
         UsageError: the file holds results and neither was asked for, they are of another model, data or spec, or
-            another sweep writes to the file at this moment.
+            another sweep writes to the file at this moment, or it is something else than a results file.
         OutputError: the file cannot be written.
     """
     if path is None:
         yield CellJournal()
         return
-    head = {"what": "asim-sweep", "format": FORMAT, **header}
-    with _opened(path) as stream:
-        if not lock(stream):
-            message = f"{path} is in use by another sweep"
-            raise UsageError(message, hint="wait for it to end, or choose another folder with -o")
-        data = stream.read()
-        if data and not (resume or overwrite):
-            message = f"{path} already holds results"
-            raise UsageError(message, hint="--resume goes on with it, --overwrite starts anew")
-        cells, complete = _parsed(path, data, head) if resume else ([], 0)
-        stream.truncate(complete)
-        stream.seek(complete)
-        if not complete:
-            _write_line(stream, head)
-        yield CellJournal({frozenset(cell.settings): cell for cell in cells}, stream)
+    head = {"what": COMMAND, "format": FORMAT, **header}
+    with closing(open_results(path, COMMAND, head, resume=resume, overwrite=overwrite)) as file:
+        for found in file.lines[:1]:
+            _refuse_foreign(path, found, head)
+        cells = [_cell(path, number, line) for number, line in enumerate(file.lines[1:], start=2)]
+        file.start(head)
+        yield CellJournal({frozenset(cell.settings): cell for cell in cells}, file)
 
 
-def _opened(path: Path) -> BinaryIO:
-    """Open a file to read and to write, whether it exists or not, and leave it as it is.
-
-    Without a buffer, which would try once more to write to a full disk when it is closed.
-    """
+def _cell(path: Path, number: int, line: Mapping[str, Any]) -> CellResult:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        return cast(BinaryIO, path.open("rb+", buffering=0))
-    except OSError as error:
-        message = f"cannot write {path}: {error.strerror or error}"
-        raise OutputError(message, hint="choose another place with -o") from error
-
-
-def _write_line(stream: BinaryIO, value: Mapping[str, Any]) -> None:
-    left = _line(value)
-    try:
-        while left:
-            left = left[stream.write(left) :]
-        os.fsync(stream.fileno())
-    except OSError as error:
-        message = f"cannot write {stream.name}: {error.strerror or error}"
-        raise OutputError(message, hint="make room; the same command with --resume goes on") from error
-
-
-def _line(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(value) + "\n").encode()
-
-
-def _parsed(path: Path, data: bytes, header: Mapping[str, Any]) -> tuple[list[CellResult], int]:
-    """Return the cells in a file, and the length in bytes of its whole lines."""
-    complete = data.rfind(b"\n") + 1
-    lines = data[:complete].splitlines()
-    if not lines:  # empty, or cut off in its very first line
-        if not _line(header).startswith(data):
-            raise _not_ours(path, header)
-        return [], 0
-    found = _parse(path, 1, lines[0])
-    _refuse_foreign(path, found, header)
-    cells = []
-    for number, line in enumerate(lines[1:], start=2):
-        try:
-            cells.append(CellResult.from_json(_parse(path, number, line)))
-        except UsageError as error:
-            message = f"{path}:{number} is no result of a sweep"
-            raise UsageError(message, hint="--overwrite starts anew") from error
-    return cells, complete
+        return CellResult.from_json(line)
+    except UsageError as error:
+        raise no_result(path, number, COMMAND) from error
 
 
 def _refuse_foreign(path: Path, found: Mapping[str, Any], header: Mapping[str, Any]) -> None:
     if found.get("what") != header["what"]:
-        raise _not_ours(path, header)
+        raise not_ours(path, COMMAND)
     if found.get("format") != header["format"]:
         message = f"{path} was written by another version of asim-fx"
         raise UsageError(message, hint="resume with that version, or use --overwrite or another folder")
@@ -159,11 +108,6 @@ def _refuse_foreign(path: Path, found: Mapping[str, Any], header: Mapping[str, A
         words = [_difference(name, _said(there, found, name), _said(here, header, name)) for name in differing]
         message = f"{path} holds the results of another sweep: {', and '.join(words)}"
         raise UsageError(message, hint="resume with the options of that sweep, or use --overwrite or another folder")
-
-
-def _not_ours(path: Path, header: Mapping[str, Any]) -> UsageError:
-    message = f"{path} is not a results file of {header['what']}"
-    return UsageError(message, hint="use another folder; --overwrite throws the file away")
 
 
 def _said(about: Any, header: Mapping[str, Any], name: str) -> str:
@@ -178,14 +122,3 @@ def _said(about: Any, header: Mapping[str, Any], name: str) -> str:
 def _difference(name: str, there: str, here: str) -> str:
     words = _IN_WORDS.get(name, name)
     return f"{words} - there: {there}; here: {here}" if there and here and there != here else words
-
-
-def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        message = f"{path}:{number} is no result of a sweep"
-        raise UsageError(message, hint="--overwrite starts anew")
-    return value

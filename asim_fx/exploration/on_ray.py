@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from asim_fx.errors import AsimError, UsageError
@@ -34,23 +36,42 @@ def on_ray(prepare: Prepare, address: str, workers: int) -> Iterator[RunCells]:
 
     Raises:
         UsageError: there is no such cluster.
+        AsimError: Ray itself ended while cells ran.
     """
     import ray
 
-    _connect(ray, address, workers)
-    task = ray.remote(num_cpus=1, max_retries=_MOST_DEATHS)(_work)
-    shared = ray.put(prepare)
+    # Ray tells of its own state on stdout, which is for results.
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        _connect(ray, address, workers)
+        task = ray.remote(num_cpus=1, max_retries=_MOST_DEATHS)(_work)
+        shared = ray.put(prepare)
 
-    def run(cells: Sequence[Settings]) -> Iterator[CellResult]:
-        left = {task.remote(shared, cell): cell for cell in cells}
-        while left:
-            done, _ = ray.wait(list(left), num_returns=1)
-            yield from (_result(ray, reference, left.pop(reference)) for reference in done)
+        def run(cells: Sequence[Settings]) -> Iterator[CellResult]:
+            left = {task.remote(shared, cell): cell for cell in cells}
+            while left:
+                with _ends_told(ray):
+                    done, _ = ray.wait(list(left), num_returns=1)
+                yield from (_result(ray, reference, left.pop(reference)) for reference in done)
 
+        try:
+            yield run
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _ends_told(ray: Any) -> Iterator[None]:
+    """Turn the end of Ray on this machine into a message.
+
+    Raises:
+        AsimError: it ended.
+    """
     try:
-        yield run
-    finally:
-        ray.shutdown()
+        yield
+    except (ray.exceptions.LocalRayletDiedError, ray.exceptions.RaySystemError) as error:
+        message = f"Ray ended on this machine while cells ran ({type(error).__name__})"
+        hint = "with -o the finished cells are kept, and the same command with --resume goes on"
+        raise AsimError(message, hint=hint) from error
 
 
 def _connect(ray: Any, address: str, workers: int) -> None:
@@ -79,9 +100,14 @@ def _check_listening(address: str) -> None:
 
 
 def _result(ray: Any, reference: Any, cell: Settings) -> CellResult:
-    """Return the result of a task; where Ray itself gave it up, a result that says why."""
+    """Return the result of a task; where Ray itself gave it up, a result that says why.
+
+    Raises:
+        AsimError: what the cell raised, or Ray itself ended, which says nothing of the cell.
+    """
     try:
-        result: CellResult = ray.get(reference)
+        with _ends_told(ray):
+            result: CellResult = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, AsimError):
             raise error.cause from None

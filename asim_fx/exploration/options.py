@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
 from asim_fx.errors import UsageError
+from asim_fx.exploration.costs import COSTS
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,14 +66,26 @@ class Choices:
     adc_bits: tuple[int, ...] = ()
 
     def options(self) -> list[Option]:
-        """Return every combination."""
-        return [
+        """Return every combination.
+
+        Raises:
+            UsageError: there is none, as every voted level would be digital.
+        """
+        found = [
             Option(encoding, hybrid, *vote, adc)
             for encoding, hybrid, vote, adc in itertools.product(
                 self.encodings or (None,), self.hybrids or (None,), self.votes or ((0, 1),), self.adc_bits or (None,)
             )
             if not vote[0] or hybrid is None or vote[0] > hybrid  # else all that would be voted is digital
         ]
+        if not found:
+            votes = ",".join(f"{levels}x{samples}" for levels, samples in self.votes)
+            hybrids = ",".join(map(str, self.hybrids))
+            message = f"--votes {votes} with --hybrid {hybrids} leaves no option: every voted level would be digital"
+            raise UsageError(
+                message, hint="add 0 (no votes) to --votes, or vote more levels than --hybrid makes digital"
+            )
+        return found
 
 
 def parse_counts(flag: str, text: str, least: int, most: int) -> tuple[int, ...]:
@@ -129,9 +142,6 @@ class Goal:
     drop: float | None = None
 
 
-COSTS = ("conversions", "energy")
-
-
 def parse_goal(budget: str | None, floor: str | None, minimise: str) -> Goal:
     """Return what ``--budget conversions=0.6x``, ``--floor drop=0.5`` and ``--minimise`` mean.
 
@@ -181,12 +191,16 @@ def _positive(text: str) -> float | None:
     return number if number is not None and 0 <= number < float("inf") else None
 
 
-def plan_rules(chosen: Mapping[str, Option], why: Mapping[str, str]) -> list[dict[str, Any]]:
+PLANNED = "asim-plan"
+"""How the ``why`` of a rule begins that a plan made."""
+
+
+def plan_rules(chosen: Mapping[str, Option], why: Mapping[Option, str]) -> list[dict[str, Any]]:
     """Return rules that give each site its option; sites with equal options share one.
 
     Args:
         chosen: site -> its option.
-        why: site -> the words of its rule; those of sites that share a rule are joined.
+        why: option -> why its sites have it.
     """
     groups: dict[Option, list[str]] = {}
     for site, option in chosen.items():
@@ -195,11 +209,7 @@ def plan_rules(chosen: Mapping[str, Option], why: Mapping[str, str]) -> list[dic
         {
             "match": {"name": sites[0] if len(sites) == 1 else sites},
             **option.rule(),
-            "why": _joined([why[site] for site in sites if why.get(site)]),
+            "why": f"{PLANNED}: {why[option]}" if option in why else PLANNED,
         }
         for option, sites in sorted(groups.items(), key=lambda item: -len(item[1]))
     ]
-
-
-def _joined(words: Sequence[str]) -> str:
-    return "asim-plan: " + "; ".join(dict.fromkeys(words)) if words else "asim-plan"

@@ -17,13 +17,16 @@ from asim_fx.exploration.isotonic import Outcome
 
 @torch.no_grad()
 def scores_of(converted: ConvertedModel, data: Images, seed: int = 0) -> Tensor:
-    """Return the class scores, (samples, classes); image ``n`` is sample ``n`` of the noise.
+    """Return the class scores, (samples, classes), on the CPU; image ``n`` is sample ``n`` of the noise.
+
+    The model computes where its weights are.
 
     Raises:
         InputError: the model does not return one row of class scores for each image.
     """
     converted.reseed(seed)
-    return torch.cat([_checked(converted(batch)) for batch in data.batches()])
+    device = next((tensor.device for tensor in converted.parameters()), torch.device("cpu"))
+    return torch.cat([_checked(converted(batch.to(device))).cpu() for batch in data.batches()])
 
 
 def _checked(scores: Any) -> Tensor:

@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from asim_fx.errors import UsageError
-from asim_fx.exploration.axes import Axis, Settings
+from asim_fx.exploration.axes import Axis, Settings, size
 from asim_fx.exploration.cells import CellResult, Objective, RunCells
 
 Sampler = Literal["tpe", "nsga2"]
+
+_MOST_ASKED = 5
+"""Times as many points are asked for as are to be tried: a sampler chooses some again."""
+_FEW = 4
+"""Cells that may all lack an objective before a search ends for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +24,12 @@ class Search:
     """How a grid is searched.
 
     Attributes:
-        trials: how many points are tried, repeated ones too.
+        trials: how many different points are tried. Samplers choose some points again; they are asked a few times as
+            often at most, and then fewer points are tried.
         objectives: what is improved, all at once.
         sampler: ``tpe`` (tree-structured Parzen estimator) or ``nsga2``.
         seed: of the sampler.
-        at_once: trials that are chosen before the first of them is known: as many as run side by side.
+        at_once: points that are chosen before the first of them is known: as many as run side by side.
     """
 
     trials: int
@@ -45,7 +51,7 @@ def search(axes: Sequence[Axis], plan: Search, run: RunCells) -> list[CellResult
         run: evaluates points.
 
     Raises:
-        UsageError: a cell has no value for an objective, for example no energy.
+        UsageError: no cell has a value for an objective, for example no energy.
     """
     import optuna
 
@@ -58,12 +64,16 @@ def search(axes: Sequence[Axis], plan: Search, run: RunCells) -> list[CellResult
     directions = ["maximize" if objective.largest else "minimize" for objective in plan.objectives]
     study = optuna.create_study(directions=directions, sampler=sampler)
     results: dict[Settings, CellResult] = {}
-    for first in range(0, plan.trials, plan.at_once):
-        trials = [study.ask() for _ in range(min(plan.at_once, plan.trials - first))]
+    wanted = min(plan.trials, size(axes))
+    asked = 0
+    while len(results) < wanted and asked < _MOST_ASKED * plan.trials:
+        trials = [study.ask() for _ in range(min(plan.at_once, wanted - len(results)))]
+        asked += len(trials)
         chosen = [_choose(trial, axes) for trial in trials]
         new = [cell for cell in dict.fromkeys(chosen) if cell not in results]
         found = {result.settings: result for result in run(new)}
         results.update({cell: found[cell] for cell in new})  # in the order tried: they come as they are finished
+        _check_known(list(results.values()), plan.objectives, last=len(results) == wanted)
         for trial, cell in zip(trials, chosen, strict=True):
             _tell(study, trial, _values(results[cell], plan.objectives, list(results.values())))
     return list(results.values())
@@ -83,27 +93,39 @@ def _position(trial: Any, axis: Axis) -> int:
     return ordered[place]
 
 
-def _values(result: CellResult, objectives: Sequence[Objective], all_results: Sequence[CellResult]) -> list[float]:
-    """Return what a sampler is told of a cell: where it cannot be run, the worst of every objective so far.
-
-    A trial that is reported as failed is as good as untried to the samplers, and they choose it again and again.
-    Nothing where no cell could be run so far.
+def _check_known(results: Sequence[CellResult], objectives: Sequence[Objective], *, last: bool) -> None:
+    """Refuse to search for what no cell has; one cell without it does not end a search.
 
     Raises:
-        UsageError: a cell has no value for an objective.
+        UsageError: it is unknown for all cells that were tried, and they are not few or the last ones.
     """
-    if result.error:
-        measured = [_values(other, objectives, ()) for other in all_results if not other.error]
-        columns = zip(objectives, zip(*measured, strict=True), strict=True) if measured else ()
-        return [min(column) if objective.largest else max(column) for objective, column in columns]
-    found = []
+    measured = [result for result in results if not result.error]
+    if not measured or (len(measured) < _FEW and not last):
+        return
     for objective in objectives:
-        value = objective.of(result)
-        if value is None:
+        if all(objective.of(result) is None for result in measured):
             message = f"the spec does not say enough for {objective.name}"
             raise UsageError(message, hint="macros.*.cost says what energy and latency follow from")
-        found.append(value)
-    return found
+
+
+def _values(result: CellResult, objectives: Sequence[Objective], all_results: Sequence[CellResult]) -> list[float]:
+    """Return what a sampler is told of a cell: where it lacks an objective, the worst of every objective so far.
+
+    A cell that cannot be run lacks all of them. A trial that is reported as failed is as good as untried to the
+    samplers, and they choose it again and again. Nothing where no cell has all objectives so far.
+    """
+    own = _known(result, objectives)
+    if own is not None:
+        return own
+    known = [values for other in all_results if (values := _known(other, objectives)) is not None]
+    columns = zip(objectives, zip(*known, strict=True), strict=True) if known else ()
+    return [min(column) if objective.largest else max(column) for objective, column in columns]
+
+
+def _known(result: CellResult, objectives: Sequence[Objective]) -> list[float] | None:
+    """Return the objectives of a cell; None where one is unknown."""
+    values = [value for objective in objectives if (value := objective.of(result)) is not None]
+    return values if len(values) == len(objectives) else None
 
 
 def _tell(study: Any, trial: Any, values: Sequence[float]) -> None:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from asim_fx.exploration.cells import OBJECTIVES, CellResult, pareto_front
+from asim_fx.exploration.cells import CellResult, Objective, pareto_front
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -40,11 +40,11 @@ def to_csv(results: Sequence[CellResult]) -> str:
     return text.getvalue()
 
 
-def results_table(results: Sequence[CellResult], width: int) -> RenderableType:
-    """Return one line for each cell, those on the Pareto front of accuracy and conversions marked with a star."""
+def results_table(results: Sequence[CellResult], width: int, objectives: Sequence[Objective]) -> RenderableType:
+    """Return one line for each cell, those on the Pareto front of the objectives marked with a star."""
     from asim_fx.report.fitting import Column, fitted_table
 
-    front = pareto_front(results, (OBJECTIVES["accuracy"], OBJECTIVES["conversions"]))
+    front = pareto_front(results, objectives)
     paths = list(dict.fromkeys(path for result in results for path, _ in result.settings))
     columns = [
         Column(path, [dict(result.settings).get(path, "") for result in results], right=True, least=6) for path in paths

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from typing import NoReturn
 
 from torch import Tensor
 
 from asim_fx.errors import PlanError
 from asim_fx.exploration.choose import Candidate
+from asim_fx.exploration.costs import amount
 from asim_fx.exploration.findings import Findings, Tell, Workbench
 from asim_fx.exploration.isotonic import Floor, Outcome, divergence_at, mean_outcome
 from asim_fx.exploration.knapsack import Choice, Menu, cost_of, frontier
 from asim_fx.exploration.scores import accuracy_among, outcomes_of
-
-UNITS: Mapping[str, str] = {"conversions": "conversions", "energy": "J"}
-"""Of what a plan may cost."""
 
 _STEPS = 12
 """Choices along the frontier that are simulated to learn which divergence goes with an accuracy."""
@@ -51,6 +50,8 @@ class Trials:
     def floor(self, menus: Sequence[Menu], uniform: Sequence[Choice], accuracy: float, cost: str) -> Floor:
         """Return the floor of an accuracy, by simulations along the frontier and of uniform choices.
 
+        Where the fit has the accuracy at all of them, no divergence is known to be too great: the limit is infinite.
+
         Raises:
             PlanError: none of them reaches it; says the best.
         """
@@ -60,7 +61,7 @@ class Trials:
         most = divergence_at([Outcome(0.0, self.ideal), *outcomes], accuracy)
         if most is None or min(one.divergence for one in outcomes) > most:
             self.refuse(menus, Floor(accuracy, most or 0.0), cost)
-        return Floor(accuracy, most)
+        return Floor(accuracy, math.inf if most >= max(one.divergence for one in outcomes) else most)
 
     def cheapest(self, menus: Sequence[Menu], floor: Floor) -> Candidate | None:
         """Return the cheapest choice simulated so far that holds a floor with all draws; None where none does."""
@@ -77,12 +78,14 @@ class Trials:
         """
         best = max(self._choices(), key=lambda choice: (self._so_far(choice).accuracy, -cost_of(menus, choice)))
         outcome = self._so_far(best)
-        reached = f"{outcome.accuracy:.2f} % at {cost_of(menus, best) + self._fixed:.6g} {UNITS[cost]}"
+        reached = f"{outcome.accuracy:.2f} % at {amount(cost_of(menus, best) + self._fixed, cost)}"
         message = f"an accuracy of {floor.accuracy:.2f} % cannot be reached with these options: the best is {reached}"
         if outcome.accuracy >= floor.accuracy:
             message = f"no plan holds an accuracy of {floor.accuracy:.2f} % with these options: one reached {reached}, "
             if self.ideal < floor.accuracy:
                 message += f"but by luck, as the ideal integer model has {self.ideal:.2f} %"
+            elif outcome.divergence <= floor.divergence:
+                message += "but only with some draws of the noise"
             else:
                 message += (
                     f"but its KL divergence from the ideal integer model is {outcome.divergence:.3g} nats, "

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
-from asim_fx.errors import OutputError, UsageError
+from asim_fx.errors import UsageError
+from asim_fx.results_file import ResultsFile, holds_results, no_result, open_results
 
 Variant = Literal["float", "integer", "hardware"]
 
+COMMAND = "asim-simulate"
 FORMAT = 1
 _IN_WORDS = {
     "format": "of another version of asim-fx",
@@ -72,9 +73,9 @@ class Journal:
         finished: what is already there.
     """
 
-    def __init__(self, finished: Mapping[BatchKey, BatchResult], stream: BinaryIO | None) -> None:
+    def __init__(self, finished: Mapping[BatchKey, BatchResult], file: ResultsFile | None) -> None:
         self.finished = dict(finished)
-        self._stream = stream
+        self._file = file
 
     def __enter__(self) -> Journal:
         return self
@@ -82,18 +83,18 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._stream is not None:
-            self._stream.close()
+        if self._file is not None:
+            self._file.close()
 
     def append(self, result: BatchResult) -> None:
-        """Keep a result; it is on disk when this returns.
+        """Keep a result; it is on disk when this returns, whatever happens to this process or to the machine.
 
         Raises:
             OutputError: the disk is full or gone.
         """
         self.finished[result.key] = result
-        if self._stream is not None:
-            _write_line(self._stream, asdict(result))
+        if self._file is not None:
+            self._file.append(asdict(result))
 
 
 def open_journal(
@@ -108,29 +109,23 @@ def open_journal(
         overwrite: whether to throw away what the file holds.
 
     Raises:
-        UsageError: the file holds results and neither was asked for, or it is of another run.
+        UsageError: the file holds results and neither was asked for, it is of another run or something else than a
+            results file, or another run writes to it at this moment.
         OutputError: the file cannot be written.
     """
     if path is None:
         return Journal({}, None)
     head = {"format": FORMAT, **header}
+    file = open_results(path, COMMAND, head, resume=resume, overwrite=overwrite)
     try:
-        check_unused(path, resume=resume, overwrite=overwrite)
-        if resume and _holds_results(path):
-            finished, complete = _read(path, head)
-            stream = _unbuffered(path, "rb+")
-            stream.truncate(complete)
-            stream.seek(complete)
-        else:
-            finished, complete = {}, 0
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stream = _unbuffered(path, "wb")
-    except OSError as error:
-        msg = f"cannot write {path}: {error.strerror or error}"
-        raise OutputError(msg) from error
-    if complete == 0:
-        _write_line(stream, head)
-    return Journal(finished, stream)
+        for found in file.lines[:1]:
+            _check_header(path, found, head)
+        finished = [_batch(path, number, line) for number, line in enumerate(file.lines[1:], start=2)]
+        file.start(head)
+    except BaseException:
+        file.close()
+        raise
+    return Journal({result.key: result for result in finished}, file)
 
 
 def check_unused(path: Path, *, resume: bool = False, overwrite: bool = False) -> None:
@@ -139,59 +134,15 @@ def check_unused(path: Path, *, resume: bool = False, overwrite: bool = False) -
     Raises:
         UsageError: it does.
     """
-    if _holds_results(path) and not (resume or overwrite):
-        msg = f"{path} already holds results"
-        raise UsageError(msg, hint="--resume goes on with it, --overwrite starts anew")
+    if path.exists() and path.stat().st_size and not (resume or overwrite):
+        raise holds_results(path)
 
 
-def _holds_results(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0
-
-
-def _unbuffered(path: Path, mode: str) -> BinaryIO:
-    """Open a file without a buffer, which would try once more to write to a full disk when it is closed."""
-    return cast(BinaryIO, path.open(mode, buffering=0))
-
-
-def _write_line(stream: BinaryIO, value: Mapping[str, Any]) -> None:
-    left = (json.dumps(value) + "\n").encode()
+def _batch(path: Path, number: int, line: Mapping[str, Any]) -> BatchResult:
     try:
-        while left:
-            left = left[stream.write(left) :]
-    except OSError as error:
-        msg = f"cannot write {stream.name}: {error.strerror or error}"
-        raise OutputError(msg) from error
-
-
-def _read(path: Path, header: Mapping[str, Any]) -> tuple[dict[BatchKey, BatchResult], int]:
-    """Return the results in a file, and the length in bytes of its whole lines."""
-    data = path.read_bytes()
-    complete = data.rfind(b"\n") + 1
-    lines = data[:complete].splitlines()
-    if not lines:  # cut off in its very first line
-        return {}, 0
-    _check_header(path, _parse(path, 1, lines[0]), header)
-    finished: dict[BatchKey, BatchResult] = {}
-    for number, line in enumerate(lines[1:], start=2):
-        try:
-            result = BatchResult(**_parse(path, number, line))
-        except TypeError as error:
-            msg = f"{path}:{number} is no result of a simulation"
-            raise UsageError(msg) from error
-        finished[result.key] = result
-    return finished, complete
-
-
-def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except ValueError as error:
-        msg = f"{path}:{number} is not JSON"
-        raise UsageError(msg, hint="--overwrite starts anew") from error
-    if not isinstance(value, dict):
-        msg = f"{path}:{number} is no result of a simulation"
-        raise UsageError(msg, hint="--overwrite starts anew")
-    return value
+        return BatchResult(**line)
+    except TypeError as error:
+        raise no_result(path, number, COMMAND) from error
 
 
 def _check_header(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

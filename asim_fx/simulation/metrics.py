@@ -18,6 +18,10 @@ _T95 = (
 """97.5 % quantiles of Student's t for 1 to 30 degrees of freedom."""
 
 
+_ROUNDING = 1e-6
+"""Images: a share in percent gives back a whole number of images within that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """A share in percent with its 95 % interval.
@@ -72,6 +76,24 @@ def spread_over_dies(shares: Sequence[float]) -> DieSpread:
     )
 
 
+def estimate_of(shares: Sequence[float], images: int, what: str = "seeds") -> Estimate:
+    """Return the mean of one share for each draw with its 95 % interval.
+
+    Over the draws by Student's t. Where there is one draw, or all of them agree, they say nothing of how sure the share
+    is, so the interval is over the images.
+
+    Args:
+        shares: percent, at least one.
+        images: that every share is of.
+        what: what was drawn, for the words about the interval.
+    """
+    if len(set(shares)) == 1:
+        right = shares[0] * images / 100
+        whole = abs(right - round(right)) < _ROUNDING
+        return estimate_over_images(round(right) if whole else right, images)
+    return estimate_over_seeds(shares, what)
+
+
 def estimate_over_seeds(shares: Sequence[float], what: str = "seeds") -> Estimate:
     """Return the mean of one share for each seed, or die, with Student's t interval of that mean.
 
@@ -85,11 +107,11 @@ def estimate_over_seeds(shares: Sequence[float], what: str = "seeds") -> Estimat
     return Estimate(mean, max(0.0, mean - half), min(100.0, mean + half), f"{len(shares)} {what}, Student t")
 
 
-def estimate_over_images(right: int, images: int) -> Estimate:
+def estimate_over_images(right: float, images: int) -> Estimate:
     """Return a share of images with Wilson's score interval: how far other images would lead.
 
     Args:
-        right: images that count.
+        right: images that count; not whole where it is the mean over some draws.
         images: all images, at least one.
     """
     p, z2 = right / images, Z95**2

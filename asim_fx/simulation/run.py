@@ -25,8 +25,7 @@ from asim_fx.simulation.journal import BatchKey, BatchResult, Journal, Variant, 
 from asim_fx.simulation.metrics import (
     DieSpread,
     Estimate,
-    estimate_over_images,
-    estimate_over_seeds,
+    estimate_of,
     spread_over_dies,
 )
 
@@ -298,12 +297,10 @@ def _summarise_variant(
 
 
 def _estimate(right: Sequence[int], dies: Sequence[int | None], images: int) -> Estimate:
-    if len(right) == 1:
-        return estimate_over_images(right[0], images)
-    shares = _of_dies(right, dies, images)
-    if len(shares) > 1:
-        return estimate_over_seeds(shares, "dies")
-    return estimate_over_seeds([100 * count / images for count in right])
+    of_dies = _of_dies(right, dies, images)
+    if len(of_dies) > 1:
+        return estimate_of(of_dies, images, "dies")
+    return estimate_of([100 * count / images for count in right], images)
 
 
 def _of_dies(right: Sequence[int], dies: Sequence[int | None], images: int) -> list[float]:

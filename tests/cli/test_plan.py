@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from rich.console import Console
 
-from asim_fx.cli.plan import _intervals
-from asim_fx.exploration.planner import Measured
+from asim_fx.cli.plan import _comparison, _intervals
+from asim_fx.exploration.planner import Measured, Plan
 from asim_fx.simulation.metrics import Estimate
+from asim_fx.spec import load_spec
 from tests.cli.command import run
 from tests.cli.test_bad_input import is_refused
 
@@ -27,7 +31,15 @@ def test_a_plan_is_an_ordinary_spec(capsys, tmp_path: Path) -> None:
     assert run(capsys, "asim-spec", "check", file).code == 0
     converted = run(capsys, "asim-convert", "asim:digits_vit", file, "--dry-run", "--report", "json")
     assert json.loads(converted.out)["totals"]["reads"] == plan["conversions"]
-    assert "asim-plan: " in file.read_text()
+    text = file.read_text()
+    assert "asim-plan: " in text
+    own, ideal = plan["reported_on"]["mean"], data["ideal_integer"]["reported_on"]["mean"]
+    assert f"#   plan: {plan['chosen_on']:.2f} %; {own:.2f} (" in text
+    assert f"#   ideal integer model: {data['ideal_integer']['chosen_on']:.2f} %; {ideal:.2f} (" in text
+    again = tmp_path / "again.yaml"
+    replanned = run(capsys, "asim-plan", NET[0], file, *NET[2:], *FEW, "--budget", "conversions=1x", "-o", again)
+    assert replanned.code == 0, replanned.err
+    assert "\nname: generic-255x8b-planned\n" in again.read_text()
 
 
 def test_a_plan_of_calibrated_windows_is_one_too(capsys, tmp_path: Path) -> None:
@@ -54,6 +66,8 @@ def test_a_plan_of_calibrated_windows_is_one_too(capsys, tmp_path: Path) -> None
         (("--floor", "drop=1", "--hybrid", "x"), 2, ("--hybrid x",)),
         (("--floor", "drop=1", "--set", "defaults.input_encodin=2"), 2, ("input_encoding",)),
         (("--floor", "drop=1", "--num-samples", 1), 2, ("two images",)),
+        (("--floor", "drop=1", "--hybrid", "3", "--votes", "3x3"), 2, ("leaves no option", "add 0")),
+        (("--floor", "drop=1", "--device", "nowhere"), 2, ("unknown device 'nowhere'",)),
         (("--budget", "conversions=10", *FEW), 4, ("cannot be met", "least possible is")),
     ],
 )
@@ -89,13 +103,38 @@ def test_the_images_to_choose_on_are_not_those_to_report_on(capsys, tmp_path: Pa
 
 
 def test_intervals_are_named_for_each_row_where_they_differ() -> None:
-    rows = [
-        Measured(name, 1, None, 0.0, Estimate(0.0, 0.0, 0.0, kind), 0.0)
-        for name, kind in (("plan", "9 seeds"), ("best uniform", "180 images"), ("the spec as it is", "9 seeds"))
-    ]
-    assert _intervals((rows[0], rows[2])) == "95 % interval over 9 seeds"
+    kinds = {"plan": "9 seeds", "the spec as it is": "9 seeds", "best uniform": "180 images"}
+    rows = {name: Estimate(0.0, 0.0, 0.0, kind) for name, kind in kinds.items()}
+    assert _intervals({"plan": rows["plan"]}) == "95 % interval over 9 seeds"
     words = "95 % interval over 9 seeds (plan, the spec as it is); 180 images (best uniform)"
-    assert _intervals(tuple(rows)) == words
+    assert _intervals(rows) == words
+
+
+def compared(cost: str, *, has_floor: bool) -> str:
+    """Return the comparison of a plan in words, its cells separated by spaces."""
+    sure = Estimate(99.0, 98.0, 100.0, "9 seeds")
+    own = Measured("plan", 500, 1e-6, 99.0, sure, 0.0)
+    other = Measured("the spec as it is", 1000, 4e-6, 98.5, replace(sure, mean=98.5), 0.0)
+    plan = Plan(load_spec("ideal"), {}, {}, "", cost, has_floor, (own, other), replace(sure, mean=99.5), 99.0)
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(_comparison(plan, 120))
+    return " ".join(console.export_text().split())
+
+
+def test_what_a_plan_saves_is_in_the_unit_of_its_goal() -> None:
+    words = compared("conversions", has_floor=True)
+    assert "plan saves conversions" in words
+    assert "1,000 50.0% 4" in words
+    assert "ideal integer model 99.50 (98.0-100.0)" in words
+    words = compared("energy", has_floor=True)
+    assert "plan saves energy" in words
+    assert "1,000 75.0% 4" in words
+
+
+def test_a_budget_shows_what_a_plan_gains() -> None:
+    words = compared("energy", has_floor=False)
+    assert "plan gains, points" in words
+    assert "1,000 +0.50 4" in words
 
 
 def test_one_class(capsys, tmp_path: Path) -> None:

@@ -7,14 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asim_fx.cli.simulate import parse_seeds
+from asim_fx.cli.simulate import _intervals, parse_seeds
 from asim_fx.errors import UsageError
+from asim_fx.simulation import SimulationResult, VariantResult
+from asim_fx.simulation.metrics import Estimate
 from tests.cli.command import run
 
 DIGITS = ("--data", "digits", "--num-samples", 8, "-b", 4)
@@ -57,13 +60,21 @@ def test_the_table(capsys, artifact: Path) -> None:
         "float model",
         "ideal integer model",
         "simulated hardware",
-        "2 seeds",
-        "Student t",
         "8 images, Wilson",
     ):
         assert words in result.out
     assert result.err == ""
     assert max(map(len, result.out.splitlines())) <= 80
+
+
+def test_top5_may_have_another_interval_than_top1() -> None:
+    seeds, images = Estimate(90.0, 80.0, 100.0, "3 seeds, Student t"), Estimate(100.0, 90.0, 100.0, "64 images, Wilson")
+    hardware = VariantResult("hardware", (0, 1, 2), 64, seeds, images, 1.0)
+    result = SimulationResult("net", "chip", "images", "cpu", (hardware,))
+    words = "3 seeds, Student t (simulated hardware, top-1); over 64 images, Wilson (simulated hardware, top-5)"
+    assert _intervals(result).endswith(words)
+    same = SimulationResult("net", "chip", "images", "cpu", (replace(hardware, top5=seeds),))
+    assert _intervals(same).endswith("95 % interval over 3 seeds, Student t")
 
 
 def test_dies_are_shown(capsys, artifact: Path) -> None:

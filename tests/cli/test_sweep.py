@@ -89,6 +89,23 @@ def test_cells_that_cannot_be_run_are_counted(capsys, tmp_path: Path) -> None:
     assert len((tmp_path / "cells.csv").read_text().splitlines()) >= 3
 
 
+def test_values_that_are_impossible_together_are_cells_that_cannot_be_run(capsys) -> None:
+    axes = ("--set", "defaults.input_encoding=16,1", "--set", "defaults.input_bits=8,16")
+    result = run(capsys, "asim-sweep", *NET, *axes, "--json")
+    assert result.code == 4, result.err
+    assert [bool(cell["error"]) for cell in json.loads(result.out)["cells"]] == [True, False, False, False]
+
+
+def test_cells_of_another_grid_are_said(capsys, tmp_path: Path) -> None:
+    sweep = ("asim-sweep", *NET, "-o", tmp_path, "--no-plots", "--set")
+    first = run(capsys, *sweep, "macros.m.adc.bits=6,7")
+    assert "also holds" not in first.out
+    second = run(capsys, *sweep, "macros.m.adc.bits=7,8", "--resume")
+    assert second.code == 0, second.err
+    assert "also holds 1 cells that are not of this run's grid" in second.out
+    assert len((tmp_path / "cells.csv").read_text().splitlines()) == 3
+
+
 def test_images_of_one_class(capsys, tmp_path: Path) -> None:
     for label in (0, 1):
         (tmp_path / str(label)).mkdir()
@@ -148,6 +165,12 @@ def test_json_and_a_search(capsys) -> None:
 )
 def test_bad_options(capsys, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
     is_refused(run(capsys, "asim-sweep", *NET, *arguments), 2, *words)
+
+
+def test_messages_keep_what_was_typed(capsys) -> None:
+    """A word between colons is no emoji."""
+    refused = run(capsys, "asim-sweep", *NET, "--set", "defaults.input_encoding=:1234:")
+    assert ":1234:" in refused.err
 
 
 def test_bad_data(capsys, tmp_path: Path) -> None:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from asim_fx.cli.sweep_output import Outcome, show
-from asim_fx.exploration.cells import CellResult
+from asim_fx.exploration.cells import OBJECTIVES, CellResult
+
+ENERGY = (OBJECTIVES["accuracy"], OBJECTIVES["energy"])
 
 
 def cell(bits: int, integer: float) -> CellResult:
@@ -18,5 +20,7 @@ def test_accuracies_are_compared_as_numbers(
     capsys: pytest.CaptureFixture[str], accuracies: tuple[float, ...], words: str
 ) -> None:
     results = [cell(bits, accuracy) for bits, accuracy in enumerate(accuracies)]
-    show(Outcome("net", "chip", "images", results), [], as_json=False)
-    assert words in capsys.readouterr().out
+    show(Outcome("net", "chip", "images", results, ENERGY), [], as_json=False)
+    out = capsys.readouterr().out
+    assert words in out
+    assert "*: Pareto front of accuracy and energy" in out

@@ -47,7 +47,7 @@ def test_a_cell_is_what_a_conversion_of_its_own_gives(bench: Bench, small_net: n
         assert (result.top1, result.top1_low, result.interval) == (
             whole.top1.mean,
             whole.top1.low,
-            "2 seeds, Student t",
+            whole.top1.interval,
         )
         assert result.conversions == alone.report.totals["reads"]
         assert result.images == 6

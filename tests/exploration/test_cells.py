@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asim_fx.errors import UsageError
-from asim_fx.exploration.cells import OBJECTIVES, CellResult, pareto_front
+from asim_fx.exploration.cells import OBJECTIVES, CellResult, front_objectives, pareto_front
 from tests.exploration.standins import measure
 
 BOTH = (OBJECTIVES["accuracy"], OBJECTIVES["conversions"])
@@ -52,3 +52,28 @@ def test_an_objective_reads_its_field() -> None:
     result = replace(measure((("bits", "6"),)), latency_s=2.0)
     values = [OBJECTIVES[name].of(result) for name in ("accuracy", "conversions", "energy", "latency")]
     assert values == [96.0, 1000, pytest.approx(6e-9), 2.0]
+
+
+def test_another_objective_breaks_a_tie() -> None:
+    cells = [
+        CellResult((("a", str(n)),), 90.0, conversions=10, energy_j=energy) for n, energy in enumerate((3.0, 1.0, 1.0))
+    ]
+    (best,) = pareto_front(cells, (OBJECTIVES["accuracy"], OBJECTIVES["conversions"]))
+    assert best == cells[1]
+
+
+def test_the_front_of_a_grid_is_of_energy_where_it_is_known() -> None:
+    known = CellResult((), 90.0, conversions=10, energy_j=1.0)
+    failed = CellResult((), error="impossible")
+    names = [objective.name for objective in front_objectives([known, failed], None)]
+    assert names == ["accuracy", "energy"]
+    names = [objective.name for objective in front_objectives([known, replace(known, energy_j=None)], None)]
+    assert names == ["accuracy", "conversions"]
+    assert front_objectives([known], (OBJECTIVES["latency"],)) == (OBJECTIVES["latency"],)
+
+
+def test_values_have_units() -> None:
+    assert OBJECTIVES["energy"].words(1.882e-6) == "1.882 µJ"
+    assert OBJECTIVES["conversions"].words(1000) == "1,000 conversions"
+    assert OBJECTIVES["accuracy"].words(97.5) == "97.50 %"
+    assert OBJECTIVES["latency"].words(2e-3) == "2 ms"

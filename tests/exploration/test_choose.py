@@ -77,8 +77,8 @@ def test_a_uniform_choice_that_simulates_better_wins() -> None:
 def test_a_budget_that_cannot_be_met_says_the_least_with_what_is_fixed() -> None:
     with pytest.raises(PlanError, match=r"budget of 3 conversions .* least possible is 4 conversions"):
         for_budget(MENUS, 3, "conversions", trial)
-    with pytest.raises(PlanError, match=r"budget of 5 J .* least possible is 6 J"):
-        for_budget(MENUS, 5, "J", trial, fixed=2.0)
+    with pytest.raises(PlanError, match=r"budget of 5e\+06 µJ .* least possible is 6e\+06 µJ"):
+        for_budget(MENUS, 5, "energy", trial, fixed=2.0)
 
 
 def test_going_down_stops_after_three_failures_in_a_row() -> None:

@@ -9,26 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asim_fx.exploration.isotonic import Outcome, divergence_at, mean_outcome, pooled
+from asim_fx.exploration.isotonic import Outcome, Step, divergence_at, pooled
 
 OUTCOMES = st.lists(st.builds(Outcome, st.floats(0, 3), st.floats(0, 100)), min_size=1, max_size=12)
 
 
 def test_accuracies_that_fall_stay() -> None:
     falling = [Outcome(0.0, 99.0), Outcome(0.1, 98.0), Outcome(0.5, 60.0)]
-    assert pooled(reversed(falling)) == falling
+    assert pooled(reversed(falling)) == [Step(one.divergence, one.divergence, one.accuracy) for one in falling]
 
 
 def test_neighbours_that_rise_become_their_mean() -> None:
     rising = [Outcome(0.1, 97.0), Outcome(0.2, 98.0)]
-    assert pooled([*rising, Outcome(0.4, 90.0)]) == [mean_outcome(rising), Outcome(0.4, 90.0)]
+    assert pooled([*rising, Outcome(0.4, 90.0)]) == [Step(0.1, 0.2, 97.5), Step(0.4, 0.4, 90.0)]
 
 
 @given(OUTCOMES)
 def test_pooled_accuracies_fall_strictly_and_keep_the_mean(outcomes: list[Outcome]) -> None:
     found = pooled(outcomes)
     assert all(left.accuracy > right.accuracy for left, right in itertools.pairwise(found))
-    assert all(left.divergence <= right.divergence for left, right in itertools.pairwise(found))
+    assert all(left.last <= right.first for left, right in itertools.pairwise(found))
     assert min(one.accuracy for one in outcomes) - 1e-9 <= found[-1].accuracy
     assert found[0].accuracy <= max(one.accuracy for one in outcomes) + 1e-9
 
@@ -48,10 +48,7 @@ def test_no_falling_function_is_closer_by_least_squares(accuracies: list[int]) -
 
     edges = itertools.chain.from_iterable(itertools.combinations(range(1, count), size) for size in range(count))
     best = min(squares(one) for one in edges)
-    ends, start = [], 0
-    for knot in pooled(outcomes):
-        start += round(2 * (knot.divergence - start)) + 1  # places of a block are neighbours, and their mean is known
-        ends.append(start)
+    ends = [round(step.last) + 1 for step in pooled(outcomes)]  # the places of a step are neighbours
     assert ends[-1] == count
     assert squares(tuple(ends[:-1])) == pytest.approx(best, abs=1e-6)
 
@@ -64,6 +61,15 @@ def test_the_divergence_of_an_accuracy() -> None:
     assert divergence_at(outcomes, 90.0) == 0.3  # nothing is assumed beyond
     assert divergence_at(outcomes, 99.1) is None
     assert divergence_at([], 0.0) is None
+
+
+def test_a_step_holds_its_accuracy_up_to_its_end() -> None:
+    equal = [Outcome(0.0, 99.44), Outcome(0.01, 99.44)]
+    assert divergence_at(equal, 98.44) == 0.01
+    outcomes = [Outcome(0.0, 99.0), Outcome(0.1, 97.0), Outcome(0.2, 98.0), Outcome(0.4, 95.5), Outcome(0.5, 95.5)]
+    assert divergence_at(outcomes, 97.5) == pytest.approx(0.2)
+    assert divergence_at(outcomes, 96.5) == pytest.approx(0.3)
+    assert divergence_at(outcomes, 95.5) == 0.5
 
 
 @given(st.lists(st.floats(0, 100), max_size=9), st.floats(0, 100))

@@ -146,7 +146,10 @@ def test_two_sweeps_do_not_share_a_file(tmp_path: Path) -> None:
         with cell_journal(path, HEADER, resume=True) as journal:
             journal.append(measure(CELLS[0]))
             before = path.read_bytes()
-            with pytest.raises(UsageError, match="in use by another sweep"), cell_journal(path, HEADER, **options):
+            with (
+                pytest.raises(UsageError, match="in use by another run of asim-sweep"),
+                cell_journal(path, HEADER, **options),
+            ):
                 pass
             journal.append(measure(CELLS[1]))
             assert path.read_bytes().startswith(before)

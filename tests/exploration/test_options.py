@@ -12,6 +12,12 @@ def test_options_are_every_combination_that_differs() -> None:
     assert Choices((), (), (), ()).options() == [Option()]
 
 
+def test_lists_that_leave_no_option_are_refused() -> None:
+    with pytest.raises(UsageError, match="--votes 3x3 with --hybrid 3 leaves no option") as refused:
+        Choices((2, 4), (3,), ((3, 3),)).options()
+    assert "add 0" in refused.value.hint
+
+
 def test_a_rule_sets_what_the_option_says() -> None:
     assert Option(2, 3, 6, 5, 7).rule() == {
         "input_encoding": 2,
@@ -24,9 +30,9 @@ def test_a_rule_sets_what_the_option_says() -> None:
 
 def test_sites_with_equal_options_share_a_rule() -> None:
     chosen = {"a": Option(1), "b": Option(2), "c": Option(1)}
-    rules = plan_rules(chosen, {"a": "A", "b": "B", "c": "C"})
+    rules = plan_rules(chosen, {Option(1): "A", Option(2): "B"})
     assert [rule["match"]["name"] for rule in rules] == [["a", "c"], "b"]
-    assert [rule["why"] for rule in rules] == ["asim-plan: A; C", "asim-plan: B"]
+    assert [rule["why"] for rule in rules] == ["asim-plan: A", "asim-plan: B"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ from asim_fx.exploration.findings import Findings, Workbench, measure_sites
 from asim_fx.exploration.images import Images
 from asim_fx.exploration.knapsack import cost_of
 from asim_fx.exploration.options import Choices, Goal, Option
-from asim_fx.exploration.planner import make_plan
+from asim_fx.exploration.planner import _on_the_other_images, make_plan
+from asim_fx.exploration.scores import accuracy_of
+from asim_fx.simulation.metrics import Estimate
 from asim_fx.spec import load_spec
 
 CHOICES = Choices((1, 2, 4), (0, 2), ((0, 1), (4, 3)))
@@ -73,8 +75,68 @@ def test_a_plan_for_a_floor(bench: Workbench, findings: Findings) -> None:
     for row in report.rows:
         if row.name in plan.options:
             assert row.input_encoding == plan.options[row.name].input_encoding
-            assert "asim-plan" in row.why
-            assert row.name in row.why
+            assert row.why.startswith("asim-plan: ")
+            assert "The next dearer" in row.why or "No option does less damage" in row.why
+
+
+def test_a_floor_of_nothing_takes_the_cheapest_option(bench: Workbench, findings: Findings) -> None:
+    plan = make_plan(bench, findings, Goal(floor=0.0))
+    least = sum(min(costs[site] for costs in findings.conversions) for site in findings.sites)
+    assert plan.measured[0].conversions == least
+    assert "must meet this accuracy alone" in plan.notes[0]
+    (words,) = [note for note in plan.notes if "cheapest option that was offered" in note]
+    assert "larger --encodings (such as 8)" in words
+    assert not any("nothing was gained" in note for note in plan.notes)
+    assert "--minimise energy" in words
+    quiet = make_plan(bench, findings, Goal(drop=0.0))
+    assert not any("cheapest option" in note for note in quiet.notes)
+
+
+@pytest.mark.parametrize("floor", [0.0, 30.0, 60.0])
+def test_a_plan_never_costs_more_than_a_uniform_setting_that_holds(
+    bench: Workbench, findings: Findings, floor: float
+) -> None:
+    own, *others = make_plan(bench, findings, Goal(floor=floor)).measured
+    assert own.chosen_on >= floor - 1e-9
+    for uniform in others[:-1]:
+        assert uniform.chosen_on >= floor - 1e-9
+        assert own.conversions <= uniform.conversions
+
+
+def test_a_plan_takes_the_place_of_an_earlier_one(bench: Workbench, findings: Findings) -> None:
+    first = make_plan(bench, findings, Goal(share=0.5))
+    kept = [rule for rule in bench.spec.rules if rule in first.spec.rules]
+    assert len(kept) == len(bench.spec.rules)
+    again = make_plan(replace(bench, spec=first.spec), findings, Goal(share=1.0))
+    planned = [rule for rule in again.spec.rules if rule.why.startswith("asim-plan")]
+    assert len(planned) == len(set(again.options.values()))
+    assert len(again.spec.rules) == len(bench.spec.rules) + len(planned)
+
+
+def test_the_ideal_model_stands_beside_the_plan(bench: Workbench, findings: Findings) -> None:
+    plan = make_plan(bench, findings, Goal(drop=5.0))
+    ideal = bench.convert(bench.spec)
+    ideal.set_fidelity("integer")
+    assert plan.ideal_chosen_on == accuracy_of(ideal, bench.choosing, (0,))[0]
+    assert plan.ideal.mean == pytest.approx(accuracy_of(ideal, bench.reporting, (0,))[0])
+
+
+def test_a_model_that_is_always_wrong_is_said(bench: Workbench, findings: Findings) -> None:
+    wrong = replace(bench, choosing=replace(bench.choosing, labels=(bench.choosing.labels + 1) % 5))
+    (first, *_) = make_plan(wrong, findings, Goal(drop=100.0)).notes
+    assert "every plan is within 100 points" in first
+    assert "at least 0.00 %" in make_plan(wrong, findings, Goal(drop=100.0)).goal
+
+
+def test_a_floor_that_is_missed_on_other_images_is_said() -> None:
+    low = Estimate(96.0, 95.0, 97.0, "9 seeds, Student t")
+    (words,) = _on_the_other_images(Goal(drop=1.0), low, 99.0)
+    assert "top-1 is 96.00 %, the floor is 98.00 % (1 point below the 99.00 %" in words
+    assert "lies above the 95 % interval of the plan, 95.00 to 97.00 %" in words
+    (words,) = _on_the_other_images(Goal(floor=96.5), low, 99.0)
+    assert "lies within" in words
+    assert _on_the_other_images(Goal(floor=96.0), low, 99.0) == ()
+    assert _on_the_other_images(Goal(share=0.5), low, 99.0) == ()
 
 
 def test_a_plan_for_a_budget(bench: Workbench, findings: Findings) -> None:
@@ -98,7 +160,7 @@ def test_a_budget_that_is_not_used_is_said(bench: Workbench, findings: Findings)
 def test_goals_out_of_reach_say_what_is_in_reach(bench: Workbench, findings: Findings) -> None:
     menus = findings.menus("conversions")
     least = cost_of(menus, tuple(min(range(len(menu)), key=lambda place: menu[place].cost) for menu in menus))
-    with pytest.raises(PlanError, match=f"least possible is {least:.6g}"):
+    with pytest.raises(PlanError, match=f"least possible is {least:,.0f} conversions"):
         make_plan(bench, findings, Goal(budget=1))
     with pytest.raises(PlanError, match=r"best is \d+\.\d+ %"):
         make_plan(bench, findings, Goal(floor=100.1))

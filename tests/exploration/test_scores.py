@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import asim_fx
 from asim_fx.errors import InputError, NumericsError
@@ -43,3 +43,26 @@ def test_a_model_without_class_scores() -> None:
     converted = asim_fx.convert(Named(), "ideal", pixels)
     with pytest.raises(InputError, match="does not return one row of class scores"):
         scores_of(converted, Images(pixels, torch.tensor([0, 1]), 2))
+
+
+def test_a_model_computes_where_its_weights_are() -> None:
+    """A stand-in for another device: images go there, scores come back."""
+
+    class Elsewhere(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(2, 3, device="meta"))
+
+        def reseed(self, seed: int) -> None:
+            pass
+
+        def forward(self, batch: Tensor) -> Tensor:
+            assert batch.device.type == "meta"
+            return torch.eye(2).as_subclass(Returned)
+
+    class Returned(Tensor):
+        def cpu(self) -> Tensor:
+            return 2 * torch.eye(2)
+
+    data = Images(torch.zeros(2, 1, 1, 2), torch.arange(2), 2)
+    assert torch.equal(scores_of(Elsewhere(), data), 2 * torch.eye(2))  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,9 +103,9 @@ def test_cells_that_cannot_be_run_are_left_behind(monkeypatch: pytest.MonkeyPatc
         return chosen
 
     monkeypatch.setattr(module, "_choose", watched)
-    search(parse_axes(["bits=4,13,8,12"]), Search(60, BOTH[:1], sampler, seed=0), Counting())
+    search(parse_axes(["bits=4,13,8,12", "reads=1:40:40"]), Search(60, BOTH[:1], sampler, seed=0), Counting())
     assert "13" in tried[:20]
-    assert tried[20:].count("13") < 40 / 4  # less than by chance
+    assert tried[20:60].count("13") < 40 / 4  # less than by chance
 
 
 def test_a_search_survives_that_nothing_can_be_run() -> None:
@@ -115,3 +116,27 @@ def test_a_search_survives_that_nothing_can_be_run() -> None:
 def test_an_unknown_cost() -> None:
     with pytest.raises(UsageError, match="latency"):
         search(AXES, Search(2, (OBJECTIVES["latency"],)), Counting())
+    counting = Counting()
+    with pytest.raises(UsageError, match="latency"):
+        search(AXES, Search(40, (OBJECTIVES["latency"],)), counting)
+    assert len(counting.measured) == 4  # it does not go on for what no cell has
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_a_cell_of_unknown_cost_does_not_end_a_search(sampler: Sampler) -> None:
+    def run(cells: Sequence[Settings]) -> Iterator[CellResult]:
+        for cell in cells:
+            ideal = dict(cell)["bits"] == "12"
+            yield replace(measure(cell), energy_j=None) if ideal else measure(cell)
+
+    objectives = (OBJECTIVES["accuracy"], OBJECTIVES["energy"])
+    results = search(parse_axes(["bits=6,8,12", "reads=1,2,3,4"]), Search(12, objectives, sampler, seed=1), run)
+    assert any(result.energy_j is None for result in results)
+    assert any(result.energy_j is not None for result in results)
+
+
+def test_different_points_are_counted() -> None:
+    results = search(AXES, Search(24, BOTH[:1], seed=1), Counting())
+    assert len(results) == 24
+    few = search(parse_axes(["bits=4,6,8"]), Search(24, BOTH, seed=1), Counting())
+    assert len(few) == 3  # the whole grid

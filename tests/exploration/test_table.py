@@ -3,10 +3,11 @@ from __future__ import annotations
 import csv
 import io
 
+import pytest
 from rich.console import Console
 
 from asim_fx.exploration.axes import grid, parse_axes
-from asim_fx.exploration.cells import CellResult
+from asim_fx.exploration.cells import OBJECTIVES, CellResult
 from asim_fx.exploration.table import results_table, to_csv
 from tests.exploration.standins import measure
 
@@ -28,12 +29,21 @@ def test_csv_holds_everything() -> None:
     assert rows[-1]["error"] == "13 bits are too many"
 
 
-def test_the_table_marks_the_front() -> None:
+@pytest.mark.parametrize(
+    ("names", "front"),
+    [
+        (("accuracy", "conversions"), [["8", "1"], ["8", "3"]]),
+        (("accuracy", "energy"), [["6", "3"], ["8", "3"]]),
+        (("accuracy", "conversions", "energy"), [["6", "1"], ["6", "3"], ["8", "1"], ["8", "3"]]),
+    ],
+)
+def test_the_table_marks_the_front_that_was_asked_for(names: tuple[str, ...], front: list[list[str]]) -> None:
+    objectives = [OBJECTIVES[name] for name in names]
     console = Console(width=120, record=True, file=io.StringIO())
-    console.print(results_table(RESULTS, 120))
+    console.print(results_table(RESULTS, 120, objectives))
     text = console.export_text()
     lines = [line.split() for line in text.splitlines() if "(" in line]
-    assert [line[:2] for line in lines if "*" in line] == [["8", "1"], ["8", "3"]]
+    assert [line[:2] for line in lines if "*" in line] == front
     assert "cannot be run" in text
 
 

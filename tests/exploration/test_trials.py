@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -70,6 +71,22 @@ def test_accuracy_above_the_ideal_model(monkeypatch: pytest.MonkeyPatch) -> None
     trials.once((1, 1))
     with pytest.raises(PlanError, match=r"by luck, as the ideal integer model has 98.00 %"):
         trials.refuse(MENUS, Floor(98.5, 0.0), "conversions")
+
+
+def test_luck_of_a_single_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = trials_of(monkeypatch, {(0, 0): Outcome(0.1, 97.5)}, 98.0)
+    trials.once((0, 0))
+    with pytest.raises(PlanError, match=r"reached 97.50 % at 2 conversions, but only with some draws of the noise"):
+        trials.refuse(MENUS, Floor(97.0, 0.2), "conversions")
+
+
+def test_a_floor_that_everything_holds_sets_no_limit_to_divergence(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = {choice: Outcome(0.1 * place, 99.44) for place, choice in enumerate([(1, 1), (1, 0), (0, 1), (0, 0)])}
+    trials = trials_of(monkeypatch, outcomes, 99.44)
+    assert trials.floor(MENUS, [(1, 1), (0, 0)], 98.44, "conversions") == Floor(98.44, math.inf)
+    outcomes[0, 0] = Outcome(0.3, 50.0)
+    trials = trials_of(monkeypatch, outcomes, 99.44)
+    assert 0.1 < trials.floor(MENUS, [(1, 1), (0, 0)], 98.44, "conversions").divergence < 0.3
 
 
 def test_the_cheapest_of_what_was_simulated(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,3 +99,40 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match=r"results\.jsonl"):
         open_journal(tmp_path / "file" / "results.jsonl", HEADER)
+
+
+@pytest.mark.parametrize("content", [b"my notes, in one line", b"\x00\x01", b'{"format": 1, "model_identity"x'])
+def test_a_file_of_one_line_that_is_something_else(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="not a results file of asim-simulate"):
+        open_journal(path, HEADER, resume=True)
+    assert path.read_bytes() == content
+
+
+def test_two_runs_do_not_share_a_file(file: Path) -> None:
+    for options in ({"resume": True}, {"overwrite": True}):
+        with open_journal(file, HEADER, resume=True):
+            before = file.read_bytes()
+            with pytest.raises(UsageError, match="in use by another run"):
+                open_journal(file, HEADER, **options)
+            assert file.read_bytes() == before
+    with open_journal(file, HEADER, overwrite=True):  # free again
+        pass
+
+
+def test_a_refused_file_is_not_left_locked(file: Path) -> None:
+    with pytest.raises(UsageError, match="another run"):
+        open_journal(file, {**HEADER, "batch_size": 5}, resume=True)
+    with open_journal(file, HEADER, resume=True) as journal:
+        assert len(journal.finished) == 2
+
+
+def test_a_line_is_on_disk_before_the_next_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "results.jsonl"
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", lambda _: synced.append(path.read_bytes().count(b"\n")))
+    with open_journal(path, HEADER) as journal:
+        journal.append(FIRST)
+        journal.append(SECOND)
+    assert synced == [1, 2, 3]

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asim_fx.simulation.metrics import estimate_over_images, estimate_over_seeds, spread_over_dies, student_t95
+from asim_fx.simulation.metrics import (
+    estimate_of,
+    estimate_over_images,
+    estimate_over_seeds,
+    spread_over_dies,
+    student_t95,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +54,15 @@ def test_spread_over_dies_by_hand() -> None:
     assert spread.percentile_95 == pytest.approx(89.0)
     alone = spread_over_dies([50.0])
     assert (alone.worst, alone.percentile_5, alone.percentile_95) == (50.0, 50.0, 50.0)
+
+
+def test_draws_that_agree_leave_the_interval_to_the_images() -> None:
+    for right in range(31):
+        share = 100 * right / 30
+        assert estimate_of([share] * 3, 30) == estimate_of([share], 30) == estimate_over_images(right, 30)
+    perfect = estimate_of([100.0, 100.0], 30)
+    assert (perfect.high, perfect.interval) == (100.0, "30 images, Wilson")
+    assert perfect.low < 90
+    between = estimate_of([50 / 3, 50 / 3], 3)  # dies, each the mean of two draws: half an image
+    assert between.low < between.mean < between.high
+    assert estimate_of([90.0, 80.0], 30, "dies").interval == "2 dies, Student t"

@@ -90,6 +90,13 @@ def test_dies_spread_and_resume(small_net: nn.Module, images: Tensor, pictures: 
         simulate(chip, source(pictures), dies=0)
 
 
+def test_seeds_that_agree_leave_the_interval_to_the_images(small_net, images, pictures: Pictures) -> None:
+    exact = asim_fx.convert(small_net, "ideal", images)
+    top1 = simulate(exact, source(pictures), seeds=(0, 1, 2)).variants[-1].top1
+    assert top1.interval == "10 images, Wilson"
+    assert top1.low < top1.mean < top1.high
+
+
 def test_the_variants_and_what_they_count(converted: ConvertedModel, pictures: Pictures) -> None:
     result = simulate(converted, source(pictures), seeds=(0, 1, 2), baseline=True)
     exact, integer, hardware = result.variants
