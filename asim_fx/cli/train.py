@@ -353,7 +353,9 @@ def _tell_outcome(trained: TrainingOutcome, output: Path, repeat: str, *, as_jso
         _print("the simulated hardware gives the same: the converters of this spec are ideal")
     if repeat:
         _print(f"to repeat it: {repeat}")
-    best = best_epoch(trained.history)
+    last, best = trained.history[-1].epoch, best_epoch(trained.history)
+    if trained.epoch != last:
+        _print(f"artifact and weights are of epoch {trained.epoch}, the most accurate one of {last}")
     if best is not None and best != trained.epoch:
         top1 = next(record.top1 for record in trained.history if record.epoch == best)
         _print(

@@ -83,7 +83,7 @@ def _line(axes: Any, history: Sequence[EpochRecord], field: str, words: str, col
     """Draw a number of every epoch that has it."""
     points = [(record.epoch, getattr(record, field)) for record in history if getattr(record, field) is not None]
     if points:
-        axes.plot(*zip(*points, strict=True), marker=".", label=words, color=colour)
+        axes.plot(*zip(*points, strict=True), marker=".", label=words, color=colour, clip_on=False)
 
 
 def _write(figure: Any, path: Path) -> None:

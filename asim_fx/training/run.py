@@ -192,6 +192,8 @@ def _train(
     trainee, state = create_trainee(net, recipe, run.fabric)
     refuse_unknown_classes(images, "the training images", trainee.classes)
     refuse_unknown_classes(validation.images, validation.description, trainee.classes)
+    if images.classes is not None and images.classes < trainee.classes:
+        run.note(f"the model has {trainee.classes} outputs, and the images have {images.classes} classes")
     scheduler = create_scheduler(state.optimizer, recipe, len(batches))
     identity = {
         "recipe": recipe.identity(),

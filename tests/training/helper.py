@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from asim_fx.converted import ConvertedModel
 from asim_fx.data import DataSource
 from asim_fx.data.source import DigitImages
+from asim_fx.nn import CimModule
 from asim_fx.sharding import Shard
 from asim_fx.spec import HardwareSpec, load_spec
 from asim_fx.training.epoch_record import EpochRecord
@@ -83,6 +84,11 @@ def cpu() -> Fabric:
 def run(folder: Path, **options: Any) -> Run:
     """Return a run that begins with the first update, unless it is told to evaluate before."""
     return Run(folder, cpu(), **{"eval_start": False, **options})
+
+
+def sites(net: ConvertedModel) -> dict[str, CimModule]:
+    """Return the sites of a net by their labels."""
+    return {site.config.site: site for site in net.sites().values()}
 
 
 def record(**changes: Any) -> EpochRecord:

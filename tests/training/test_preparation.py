@@ -10,7 +10,7 @@ from asim_fx.errors import DataError, InputError, UsageError
 from asim_fx.training.form import trainable_form
 from asim_fx.training.preparation import create_trainee, measure_noise, with_parts
 
-from .helper import cpu, form, recipe, spec, tiny_images
+from .helper import cpu, form, recipe, sites, spec, tiny_images
 
 
 def test_parts_are_the_processes_unless_given() -> None:
@@ -30,7 +30,7 @@ def test_trim_noise_is_measured_and_the_net_is_ready_to_train() -> None:
     net = form()
     measure_noise(net.eval(), tiny_images().images[:16], recipe(mode="nat"))
     assert net.training
-    noise = {name: site.trim_noise for name, site in net.sites().items()}
+    noise = {name: site.trim_noise for name, site in sites(net).items()}
     assert noise["conv"] > 0
     assert noise["stem"] == 0  # the spec computes it in digital integers
     assert {site.fidelity for site in net.sites().values()} == {"proxy"}

@@ -39,6 +39,7 @@ from .helper import (
     recipe,
     run,
     scalars,
+    sites,
     source,
     spec,
     static_spec,
@@ -484,13 +485,13 @@ def test_scales_follow_the_weights_from_epoch_to_epoch(tmp_path: Path) -> None:
     for epochs in (1, 2, 4):
         net = form(spec=static_spec())
         outcome = trained(tmp_path / str(epochs), net=net, epochs=epochs, **changes)
-        scales.append(outcome.converted.sites()["fc"].input_scale.item())
+        scales.append(sites(outcome.converted)["fc"].input_scale.item())
     assert len(set(scales)) == 3
     found = outcome.converted.calibration["fc"].input
     assert found.scale == scales[-1]
     converted, seen = outcome.converted.eval(), []
     converted.set_fidelity("float")
-    converted.sites()["fc"].observer = lambda streamed, _stored, _clip: seen.append(streamed)
+    sites(converted)["fc"].observer = lambda streamed, _stored, _clip: seen.append(streamed)
     converted(tiny_images().images)
     beyond = (seen[0] > found.scale).float().mean().item()
     assert beyond > 0.002

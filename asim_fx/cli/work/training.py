@@ -162,11 +162,16 @@ def describe_run(images: ImageList, validation: DataSource, recipe: TrainingReci
     updates = count // batch
     left = count - updates * batch
     classes = "" if images.classes is None else f" of {images.classes} classes"
-    words = f"training on {count} images{classes}: {recipe.epochs} epochs of {updates} updates of {batch} images"
+    epochs = _counted(recipe.epochs, "epoch")
+    words = f"training on {_counted(count, 'image')}{classes}: {epochs} of {_counted(updates, 'update')} of {batch}"
     if left:
-        words += f" (each epoch leaves out {left} images, others each time)"
-    amount = "" if validation.samples is None else f"{validation.samples} images: "
+        words += f" (each epoch leaves out {_counted(left, 'image')}, others each time)"
+    amount = "" if validation.samples is None else f"{_counted(validation.samples, 'image')}: "
     return f"{words}; evaluated on {amount}top-1 of {FIDELITY_WORDS[EVALUATED_AS[recipe.mode]]}"
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def simulate_command(output: Path, data: DataOptions, trained: TrainingOutcome) -> str:
