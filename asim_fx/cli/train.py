@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from asim_fx.training.epoch_record import EpochRecord
-    from asim_fx.training.run import TrainingOutcome
+    from asim_fx.training.run_end import TrainingOutcome
 
 HELP = """Train MODEL as it will run on the hardware of SPEC, and write to DIR what it
 became: a converted model for asim-simulate, weights.safetensors (a plain state

@@ -61,7 +61,10 @@ def integer_config(config: OpConfig) -> OpConfig:
 
 
 def exact_reads(site: CimModule) -> bool:
-    """Return whether every read of a site is exact, so that the simulated hardware gives the ideal integers."""
+    """Return whether nothing in the configuration of a site makes its reads differ from ideal integers.
+
+    A converter counts as such a thing even where it has a code for every value.
+    """
     config = site.config
     analog = any(reads != DIGITAL for reads in chain(*config.plan.reads))
     ideal = ReadEffects(

@@ -20,7 +20,7 @@ from asim_fx.spec import HardwareSpec, load_spec
 from asim_fx.training.epoch_record import EpochRecord
 from asim_fx.training.form import trainable_form
 from asim_fx.training.recipe import TrainingRecipe
-from asim_fx.training.run import Run
+from asim_fx.training.run_context import Run
 
 RECIPE = TrainingRecipe(epochs=2, batch_size=16, lr=5e-3, parts=1, weight_decay=0.0, smoothing=0.0)
 

@@ -28,8 +28,9 @@ from asim_fx.training.evaluation import Answers
 from asim_fx.training.fabric import connect
 from asim_fx.training.form import trainable_form
 from asim_fx.training.recipe import TrainingRecipe
-from asim_fx.training.run import Run, train
+from asim_fx.training.run import train
 from asim_fx.training.run_checkpoint import CHECKPOINT, PREVIOUS
+from asim_fx.training.run_context import Run
 
 from .helper import (
     Differing,
@@ -333,7 +334,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *top1: float) -> list[int]:
         right = round(top1[(count[0] - 1) % len(top1)])
         return Answers((0,) * 100, (0,) * right + (1,) * (100 - right), (1.0,) * 100, 1.0, 3)
 
-    monkeypatch.setattr("asim_fx.training.run.evaluate", evaluated)
+    monkeypatch.setattr("asim_fx.training.run_context.evaluate", evaluated)
     return count
 
 

@@ -17,7 +17,8 @@ from asim_fx.errors import RunInterruptedError
 from asim_fx.training import drawings
 from asim_fx.training.epoch_record import EpochRecord
 from asim_fx.training.evaluation import Answers, evaluate
-from asim_fx.training.run import Run, train
+from asim_fx.training.run import train
+from asim_fx.training.run_context import Run
 from asim_fx.training.run_files import best_epoch, confusion, write_answers, write_trim_noise
 
 from .helper import StopAfter, form, recipe, record, run, source, tiny_images, tiny_net

@@ -26,8 +26,10 @@ from asim_fx.training.form import bounds_of, trainable_form, unused_parameters
 from asim_fx.training.logs import LOGS
 from asim_fx.training.recipe import TrainingRecipe
 from asim_fx.training.recipe_file import read_recipe
-from asim_fx.training.run import Run, TrainingOutcome, train
+from asim_fx.training.run import train
 from asim_fx.training.run_checkpoint import CHECKPOINT
+from asim_fx.training.run_context import Run
+from asim_fx.training.run_end import TrainingOutcome
 from asim_fx.training.run_files import TRIM_NOISE
 from asim_fx.training.samples import hold_out, listed, refuse_same_images, training_transform
 
