@@ -13,6 +13,7 @@ from asim_fx.calibration.remembering import Observations
 from asim_fx.calibration.run import (
     calibrate,
     needs_calibration,
+    remeasure,
     restore,
     scales_of,
     uncalibrated_sites,
@@ -23,6 +24,7 @@ __all__ = [
     "Observations",
     "calibrate",
     "needs_calibration",
+    "remeasure",
     "restore",
     "scales_of",
     "uncalibrated_sites",

@@ -73,6 +73,42 @@ def calibrate(converted: ConvertedModel, batches: Iterable[Batch], observations:
         converted.report = with_calibration(converted.report, found)
 
 
+def remeasure(converted: ConvertedModel, batches: Iterable[Batch]) -> None:
+    """Keep the scales and windows of a calibration, and measure anew what they clip, for weights that changed since.
+
+    ``calibration`` and ``report`` then say what was measured, also as the compute SNR of windows.
+
+    Args:
+        converted: a calibrated model.
+        batches: as for ``calibrate``.
+
+    Raises:
+        DataError: there is no batch.
+        InputError: a batch is not what the model takes.
+        NumericsError: a site meets NaN or infinity.
+    """
+    sites = [site for site in converted.sites().values() if site.config.site in converted.calibration]
+    if not sites:
+        return
+    given, found = list(batches), dict(converted.calibration)
+    with _restoring(converted), torch.no_grad():
+        for site, histograms in _magnitudes(
+            converted, [s for s in sites if scales_of(s)], given, Observations()
+        ).items():
+            label = site.config.site
+            streamed = _remeasured(found[label].input, histograms[0])
+            stored = _remeasured(found[label].weight, histograms[1])
+            found[label] = replace(found[label], input=streamed, weight=stored)
+        windowed = {site: (site.config.site,) for site in sites if found[site.config.site].window is not None}
+        for site, histogram in _macs(converted, windowed, given, Observations()).items():
+            choice = found[site.config.site].window
+            assert choice is not None
+            measured = _describe_window(site, histogram, (choice.low_mac, choice.high_mac))
+            found[site.config.site] = replace(found[site.config.site], window=measured)
+        converted.calibration = found
+        converted.report = with_calibration(converted.report, found)
+
+
 def restore(converted: ConvertedModel, found: Calibrations) -> None:
     """Give a model that was converted anew the windows of an earlier calibration; scales come with the weights."""
     for site in converted.sites().values():
@@ -173,6 +209,13 @@ def _choose_scale(site: CimModule, histogram: MagnitudeHistogram | None, operand
     )
 
 
+def _remeasured(choice: ScaleChoice | None, histogram: MagnitudeHistogram | None) -> ScaleChoice | None:
+    if choice is None or histogram is None:
+        return choice
+    clipped_now = histogram.clipped(choice.scale)
+    return replace(choice, clipped=clipped_now, values=histogram.total, constant=histogram.constant)
+
+
 def _choose_windows(
     converted: ConvertedModel,
     sites: Sequence[CimModule],
@@ -197,7 +240,11 @@ def _choose_windows(
 
 def _choose_window(site: CimModule, histogram: MacHistogram) -> WindowChoice:
     how, read = site.choosing, replace(site.config.read, window=None, window_known=True)
-    window = choose_window(histogram, read, str(how.window), how.window_percentile)
+    return _describe_window(site, histogram, choose_window(histogram, read, str(how.window), how.window_percentile))
+
+
+def _describe_window(site: CimModule, histogram: MacHistogram, window: tuple[float, float]) -> WindowChoice:
+    how, read = site.choosing, replace(site.config.read, window=None, window_known=True)
     return WindowChoice(
         method=str(how.window),
         percentile=how.window_percentile if how.window == "percentile" else None,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from asim_fx.training.epoch_record import EpochRecord
+    from asim_fx.training.run_end import TrainingOutcome
 
 HELP = """Train MODEL as it will run on the hardware of SPEC, and write to DIR what it
 became: a converted model for asim-simulate, weights.safetensors (a plain state
@@ -27,7 +28,9 @@ matrix and the misclassified images.
 
 --mode qat rounds operands as the hardware does; nat adds ASiM's trim noise to
 each result; hardware sends every forward pass through the simulated reads.
-Batch norms are trained and not folded. Optimisers, schedules, policies and
+Batch norms are trained and not folded. The accuracy after each epoch is that of
+the float model (float), of ideal integers (qat) or of the simulated hardware
+(nat, hardware); the last lines give that of the hardware too. Optimisers, schedules, policies and
 mixing are timm's, by their names there.
 
 Several processes share each batch: torchrun --nproc-per-node=2 -m asim_fx
@@ -57,6 +60,13 @@ class PrecisionOption(StrEnum):
     FULL = "32-true"
     BF16 = "bf16-mixed"
     FP16 = "16-mixed"
+
+
+class KeepOption(StrEnum):
+    """Which epoch is kept."""
+
+    LAST = "last"
+    BEST = "best"
 
 
 Setting = "Training settings"
@@ -113,10 +123,25 @@ def train(
     ] = None,
     sched: Annotated[str | None, typer.Option(metavar="NAME", help="Default: cosine.", rich_help_panel=Setting)] = None,
     warmup_epochs: Annotated[
-        int | None, typer.Option(metavar="N", help="Linear, from lr/100. Default: 0.", rich_help_panel=Setting)
+        int | None, typer.Option(metavar="N", help="Linear, from --warmup-lr. Default: 0.", rich_help_panel=Setting)
+    ] = None,
+    warmup_lr: Annotated[
+        float | None, typer.Option(metavar="X", help="Start of the warm-up. Default: lr/100.", rich_help_panel=Setting)
     ] = None,
     min_lr: Annotated[
         float | None, typer.Option(metavar="X", help="At the end of the schedule. Default: 0.", rich_help_panel=Setting)
+    ] = None,
+    decay_epochs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N[,N...]",
+            help="step: epochs between decays; multistep: after which epochs; wsd: epochs of decay.",
+            rich_help_panel=Setting,
+        ),
+    ] = None,
+    decay_rate: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Factor of a decay; power of poly. Default: 0.1.", rich_help_panel=Setting),
     ] = None,
     loss: Annotated[LossOption | None, typer.Option(help="Default: cross-entropy.", rich_help_panel=Setting)] = None,
     smoothing: Annotated[
@@ -159,6 +184,18 @@ def train(
             rich_help_panel=Setting,
         ),
     ] = None,
+    calib_samples: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Training images for static scales and windows, which are chosen at each epoch. Default: 256.",
+            rich_help_panel=Setting,
+        ),
+    ] = None,
+    keep: Annotated[
+        KeepOption | None,
+        typer.Option(help="Epoch that the artifact and the weights are of. Default: last.", rich_help_panel=Setting),
+    ] = None,
     amp: Annotated[
         PrecisionOption | None,
         typer.Option(help="Floating-point precision. Default: 32-true.", rich_help_panel=Setting),
@@ -168,7 +205,8 @@ def train(
         str | None, typer.Option(metavar="POLICY", help="rand-m9-mstd0.5 ...", rich_help_panel=Augmentation)
     ] = None,
     augment: Annotated[
-        bool | None, typer.Option(help="Random crops and flips. Default: augment.", rich_help_panel=Augmentation)
+        bool | None,
+        typer.Option(help="Random crops, flips and colours. Default: augment.", rich_help_panel=Augmentation),
     ] = None,
     hflip: Annotated[
         float | None, typer.Option(metavar="P", help="Default: 0.5.", rich_help_panel=Augmentation)
@@ -178,6 +216,12 @@ def train(
     ] = None,
     crop_min: Annotated[
         float | None, typer.Option(metavar="X", help="Smallest crop. Default: 0.08.", rich_help_panel=Augmentation)
+    ] = None,
+    color_jitter: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X", help="Of brightness, contrast, saturation. Default: 0.4.", rich_help_panel=Augmentation
+        ),
     ] = None,
     mixup: Annotated[float | None, typer.Option(metavar="A", help="Default: 0.", rich_help_panel=Augmentation)] = None,
     cutmix: Annotated[float | None, typer.Option(metavar="A", help="Default: 0.", rich_help_panel=Augmentation)] = None,
@@ -198,6 +242,9 @@ def train(
         int, typer.Option(metavar="N", min=0, help="Updates between checkpoints; 0: one an epoch.")
     ] = 0,
     eval_every: Annotated[int, typer.Option(metavar="N", min=1, help="Epochs between evaluations.")] = 1,
+    eval_start: Annotated[
+        bool, typer.Option("--eval-start/--no-eval-start", help="Evaluate before the first update too.")
+    ] = True,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint in DIR, if there is one.")
     ] = False,
@@ -216,7 +263,7 @@ def train(
     with progress_bar(shown=shard.leads) as bar, interrupt_flag() as stopped:
         task = bar.add_task("loading", total=None)
         from asim_fx.cli.work.planning import ModelOptions
-        from asim_fx.cli.work.training import DataOptions, RunOptions, train_model
+        from asim_fx.cli.work.training import DataOptions, RunOptions, simulate_command, train_model
 
         model_options = ModelOptions(
             checkpoint=checkpoint,
@@ -226,23 +273,23 @@ def train(
             model_kwargs=tuple(model_kwargs or ()),
             seed=settings.get("seed", 0),
         )
+        data_options = DataOptions(data, split, val, val_split, data_dir, num_samples, workers)
         trained = train_model(
             model,
             spec,
             tuple(set_ or ()),
             model_options,
-            DataOptions(data, split, val, val_split, data_dir, num_samples, workers),
-            RunOptions(output, recipe, settings, device, save_every, eval_every, resume, scratch),
+            data_options,
+            RunOptions(output, recipe, settings, device, save_every, eval_every, eval_start, resume, scratch),
             shard,
             progress=lambda done, total: bar.update(task, description="training", completed=done, total=total),
             on_epoch=lambda record: _tell(record, as_json=as_json) if shard.leads else None,
             say=lambda words: bar.console.print(words, markup=False) if shard.leads else None,
             stopped=stopped,
         )
-    if shard.leads and as_json:
-        _print(json.dumps({"top1": trained.answers.top1, "loss": trained.answers.loss, "directory": str(output)}))
-    elif shard.leads:
-        _print(f"top-1 {trained.answers.top1:.2f} % on {len(trained.answers.labels)} images; wrote {output}")
+        repeat = simulate_command(output, data_options, trained)
+    if shard.leads:
+        _tell_outcome(trained, output, repeat, as_json=as_json)
 
 
 _RENAMED = {"precision": "amp"}
@@ -270,5 +317,48 @@ def _tell(record: EpochRecord, *, as_json: bool) -> None:
     if as_json:
         _print(json.dumps(record.to_json()))
         return
-    measured = "" if record.top1 is None else f"  validation {record.loss:.4f}  top-1 {record.top1:6.2f} %"
-    _print(f"epoch {record.epoch:4d}  loss {record.train_loss:.4f}{measured}  {record.seconds:.1f} s")
+    from asim_fx.training.epoch_record import FIDELITY_WORDS
+
+    trained = "" if record.train_loss is None else f"  loss {record.train_loss:.4f}"
+    if record.train_top1 is not None:
+        trained += f"  train top-1 {record.train_top1:6.2f} %"
+    of = FIDELITY_WORDS[record.fidelity]
+    measured = "" if record.top1 is None else f"  validation {record.loss:.4f}  top-1 {record.top1:6.2f} % of {of}"
+    name = "before training" if record.epoch == 0 else f"epoch {record.epoch:4d}"
+    _print(f"{name}{trained}{measured}  {record.seconds:.1f} s")
+
+
+def _tell_outcome(trained: TrainingOutcome, output: Path, repeat: str, *, as_json: bool) -> None:
+    from asim_fx.training.epoch_record import FIDELITY_WORDS
+    from asim_fx.training.run_files import best_epoch
+
+    answers, hardware = trained.answers, trained.hardware
+    on_hardware = answers.top1 if trained.fidelity == "hardware" else None if hardware is None else hardware.top1
+    if as_json:
+        told = {
+            "top1": answers.top1,
+            "loss": answers.loss,
+            "fidelity": trained.fidelity,
+            "hardware_top1": on_hardware,
+            "epoch": trained.epoch,
+            "directory": str(output),
+        }
+        _print(json.dumps(told))
+        return
+    images = f"on {len(answers.labels)} images"
+    _print(f"top-1 {answers.top1:.2f} % of {FIDELITY_WORDS[trained.fidelity]} {images}; wrote {output}")
+    if hardware is not None:
+        _print(f"top-1 {hardware.top1:.2f} % of {FIDELITY_WORDS['hardware']} {images}")
+    elif trained.fidelity == "integer":
+        _print("the simulated hardware gives the same: the converters of this spec are ideal")
+    if repeat:
+        _print(f"to repeat it: {repeat}")
+    last, best = trained.history[-1].epoch, best_epoch(trained.history)
+    if trained.epoch != last:
+        _print(f"artifact and weights are of epoch {trained.epoch}, the most accurate one of {last}")
+    if best is not None and best != trained.epoch:
+        top1 = next(record.top1 for record in trained.history if record.epoch == best)
+        _print(
+            f"epoch {best} was better ({top1:.2f} %): its weights are in {output / 'best.safetensors'}; "
+            f"--keep best makes the artifact of it"
+        )

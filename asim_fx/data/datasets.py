@@ -54,7 +54,10 @@ class ImageList(Protocol):
 
 @dataclass(frozen=True)
 class FolderImages:
-    """Images of a folder with one sub-folder for each class, in natural order of their names, or with a CSV file."""
+    """Images of a folder with one sub-folder for each class, in natural order of their names, or with a CSV file.
+
+    ``names`` are those of the sub-folders, by class; there are none with a CSV file.
+    """
 
     root: Path
     files: tuple[Path, ...]
@@ -63,6 +66,7 @@ class FolderImages:
     transform: Transform
     mode: str
     note: str = ""
+    names: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -131,8 +135,16 @@ class NamedImages:
     @property
     def classes(self) -> int | None:
         """Number of classes, where the data set says it."""
-        names = getattr(self.dataset, "classes", None) or getattr(self._reader, "class_to_idx", None)
-        return len(names) if names else None
+        return len(self.names) or None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes, in their order, where the data set says them."""
+        listed = getattr(self.dataset, "classes", None)
+        if listed:
+            return tuple(map(str, listed))
+        numbered = getattr(self._reader, "class_to_idx", None) or {}
+        return tuple(map(str, sorted(numbered, key=numbered.__getitem__)))
 
     @property
     def _reader(self) -> Any:
@@ -207,7 +219,8 @@ def open_folder(source: str, split: str, transform: Transform, mode: str) -> Fol
     if loose is not None:
         msg = f"{root} has no class folders: {loose.name} lies outside of any"
         raise DataError(msg, hint="expected one sub-folder for each class, for example cat/1.png and dog/2.png")
-    return FolderImages(root, files, tuple(label for _, label in found), len(class_to_idx), transform, mode)
+    labels, names = tuple(label for _, label in found), tuple(sorted(class_to_idx, key=class_to_idx.__getitem__))
+    return FolderImages(root, files, labels, len(names), transform, mode, names=names)
 
 
 def open_by_name(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Literal, TypeAlias
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from asim_fx.encoding import CellLayout
 from asim_fx.errors import UsageError
-from asim_fx.ir import BitPlan
+from asim_fx.ir import DIGITAL, BitPlan
 from asim_fx.nn.proxy import fake_quantized, trimmed
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
 from asim_fx.ops.engines.choice import EngineChoice
@@ -57,6 +58,24 @@ def integer_config(config: OpConfig) -> OpConfig:
         read=ReadEffects(rows=config.read.rows),
         stored=CellLayout(),
     )
+
+
+def exact_reads(site: CimModule) -> bool:
+    """Return whether nothing in the configuration of a site makes its reads differ from ideal integers.
+
+    A converter counts as such a thing even where it has a code for every value.
+    """
+    config = site.config
+    analog = any(reads != DIGITAL for reads in chain(*config.plan.reads))
+    ideal = ReadEffects(
+        rows=config.read.rows,
+        parallel=config.read.parallel,
+        subtracted=config.read.subtracted,
+        window_known=config.read.window_known,
+        columns_per_adc=config.read.columns_per_adc,
+        digital_cycles=config.read.digital_cycles,
+    )
+    return not analog or config.read == ideal
 
 
 def unknown_scale(operand: Operand) -> Tensor | None:

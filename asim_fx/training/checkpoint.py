@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,16 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from asim_fx.errors import CheckpointError, NumericsError
+from asim_fx.errors import ArtifactError, CheckpointError, NumericsError
 from asim_fx.files import write_atomically
 from asim_fx.models.checkpoints import TRAINED, TRAINING
+from asim_fx.report import calibrated
+from asim_fx.report.calibrated import Calibrations
 from asim_fx.training.epoch_record import EpochRecord
 from asim_fx.training.optimizer_state import pack_state, unpack_state
+from asim_fx.training.update_result import UpdateResult
 
-FORMAT = 3
+FORMAT = 4
 _MODEL, _OPTIMIZER, _AVERAGE = TRAINED, "optimizer.", "average."
 STEADIER = "lower --lr, add --warmup-epochs or --clip-grad"
 """What to do about weights that grow without bounds."""
@@ -34,14 +37,31 @@ class Position:
     Attributes:
         epoch: the one that is under way, from 0.
         step: its updates that are done.
-        loss_sum: of the losses of these.
-        history: one record for each finished epoch.
+        sums: of the losses, of the cross-entropies and of the right images of these.
+        history: one record for each finished epoch, after that of the start.
+        calibration: the scales and windows of the epoch that is under way, by site.
+        saved_is_good: whether the first update after the last checkpoint had a sane loss; None where there was none
+            yet. It is not saved.
     """
 
     epoch: int = 0
     step: int = 0
-    loss_sum: float = 0.0
+    sums: tuple[float, float, int] = (0.0, 0.0, 0)
     history: tuple[EpochRecord, ...] = ()
+    calibration: Calibrations = field(default_factory=dict)
+    saved_is_good: bool | None = None
+
+    def after(self, result: UpdateResult, *, sane: bool) -> Position:
+        """Return the position after one more update of the epoch.
+
+        Args:
+            result: of the update.
+            sane: whether its loss is one that training can go on from.
+        """
+        good = sane if self.saved_is_good is None else self.saved_is_good
+        loss, cross_entropy, right = self.sums
+        sums = (loss + result.loss, cross_entropy + result.cross_entropy, right + result.right)
+        return replace(self, step=self.step + 1, sums=sums, saved_is_good=good)
 
 
 @dataclass(frozen=True)
@@ -121,8 +141,9 @@ def write_checkpoint(path: Path, state: TrainingState, position: Position, ident
         "format": FORMAT,
         "epoch": position.epoch,
         "step": position.step,
-        "loss_sum": position.loss_sum,
+        "sums": list(position.sums),
         "history": [epoch.to_json() for epoch in position.history],
+        "calibration": calibrated.to_json(position.calibration),
         "identity": dict(identity),
         "threads": torch.get_num_threads(),
         "optimizer": plain,
@@ -151,13 +172,28 @@ def read_checkpoint(path: Path, state: TrainingState, identity: Mapping[str, Any
             state.average.load_state_dict(_below(_AVERAGE, tensors), strict=True)
         unpack_state(state.optimizer, _below(_OPTIMIZER, tensors), record["optimizer"])
         history = tuple(EpochRecord.from_json(epoch) for epoch in record["history"])
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        calibration = calibrated.from_json(record["calibration"])
+        loss, cross_entropy, right = record["sums"]
+    except (ArtifactError, RuntimeError, ValueError, KeyError, TypeError) as error:
         message = f"{path} does not fit the model: {str(error).splitlines()[0]}"
         raise CheckpointError(message) from error
     if state.scaler is not None and record["scaler"] is not None:
         state.scaler.load_state_dict(record["scaler"])
-    position = Position(record["epoch"], record["step"], record["loss_sum"], history)
+    position = Position(record["epoch"], record["step"], (loss, cross_entropy, right), history, calibration)
     return ReadCheckpoint(position, record["threads"])
+
+
+def describe_moment(path: Path) -> str:
+    """Return in words when a checkpoint was written; the empty string where it cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            record = json.loads((file.metadata() or {}).get(TRAINING, "{}"))
+        epoch, step = record["epoch"], record["step"]
+    except (OSError, ValueError, KeyError, SafetensorError):
+        return ""
+    if step:
+        return f"after update {step} of epoch {epoch + 1}"
+    return f"after epoch {epoch}" if epoch else "before the first update"
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -4,29 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
+
+Fidelity = Literal["float", "integer", "hardware"]
+FIDELITY_WORDS: Mapping[Fidelity, str] = {
+    "float": "the float model",
+    "integer": "ideal integers",
+    "hardware": "the simulated hardware",
+}
+"""What computed an accuracy, for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """The numbers of one epoch: a line of ``history.jsonl``.
+    """The numbers of one epoch: a line of ``history.jsonl``. Epoch 0 is the evaluation before the first update.
 
     Attributes:
-        epoch: number of the epoch, from 1.
+        epoch: number of the epoch, from 1; 0 is the start.
         step: updates that were done at its end.
-        lr: learning rate of its last update.
-        train_loss: mean loss of its updates.
+        lr: learning rate of its last update; None at the start.
+        train_loss: mean of what its updates minimised, with smoothing, mixing and penalties; None at the start.
+        train_cross_entropy: mean cross-entropy of the training images as they were met, before each update; None where
+            images are mixed, and at the start.
+        train_top1: share of the training images that were right as they were met, in percent; None as above.
         loss: mean cross-entropy of the validation images; None where they were not evaluated.
         top1: their top-1 accuracy in percent; None where they were not evaluated.
+        fidelity: what computed the validation images: the ``float`` model, ideal ``integer`` or the simulated
+            ``hardware``.
         seconds: that it took, evaluation included; after an interruption, those of the rest of it.
     """
 
     epoch: int
     step: int
-    lr: float
-    train_loss: float
+    lr: float | None
+    train_loss: float | None
+    train_cross_entropy: float | None
+    train_top1: float | None
     loss: float | None
     top1: float | None
+    fidelity: Fidelity
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
@@ -44,5 +60,5 @@ class EpochRecord:
 
     def curves(self) -> dict[str, float]:
         """Return what is drawn over the updates: the numbers that were measured, by name."""
-        named = {"lr": self.lr, "train_loss": self.train_loss, "loss": self.loss, "top1": self.top1}
-        return {name: value for name, value in named.items() if value is not None}
+        names = ("lr", "train_loss", "train_cross_entropy", "train_top1", "loss", "top1")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}

@@ -14,10 +14,11 @@ from asim_fx.data import DataSource
 from asim_fx.errors import DataError
 from asim_fx.nn import Fidelity
 from asim_fx.sharding import ALONE, Shard
+from asim_fx.training.epoch_record import Fidelity as Evaluated
 from asim_fx.training.recipe import Mode
 from asim_fx.training.step import checked_scores
 
-EVALUATED_AS: Mapping[Mode, Fidelity] = {
+EVALUATED_AS: Mapping[Mode, Evaluated] = {
     "float": "float",
     "qat": "integer",
     "nat": "hardware",

@@ -21,8 +21,8 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 def criterion_for(recipe: TrainingRecipe) -> Criterion:
     """Return the mean loss of scores (batch, classes) for targets: classes, or shares where images are mixed."""
     if recipe.loss == "bce":
-        criterion: Criterion = BinaryCrossEntropy(smoothing=0.0 if _mixes(recipe) else recipe.smoothing)
-    elif _mixes(recipe):
+        criterion: Criterion = BinaryCrossEntropy(smoothing=0.0 if mixes(recipe) else recipe.smoothing)
+    elif mixes(recipe):
         criterion = SoftTargetCrossEntropy()
     elif recipe.smoothing:
         criterion = LabelSmoothingCrossEntropy(recipe.smoothing)
@@ -46,7 +46,7 @@ def mix(images: Tensor, labels: Tensor, classes: int, recipe: TrainingRecipe, se
     Returns:
         images of the same shape; targets float (n, classes), or the labels.
     """
-    if not _mixes(recipe):
+    if not mixes(recipe):
         return images, labels
     paired = len(images) - len(images) % 2
     rest = mixup_target(labels[paired:], classes, 1.0, recipe.smoothing)
@@ -64,5 +64,6 @@ def mix(images: Tensor, labels: Tensor, classes: int, recipe: TrainingRecipe, se
     return torch.cat([mixed, images[paired:]]), torch.cat([targets, rest])
 
 
-def _mixes(recipe: TrainingRecipe) -> bool:
+def mixes(recipe: TrainingRecipe) -> bool:
+    """Return whether images are mixed, so that a target is no single class."""
     return recipe.mixup > 0 or recipe.cutmix > 0

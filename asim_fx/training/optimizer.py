@@ -61,20 +61,24 @@ def create_scheduler(optimizer: Optimizer, recipe: TrainingRecipe, updates: int)
     Raises:
         UsageError: timm has no such schedule.
     """
+    decays = list(recipe.decay_epochs)
     try:
         scheduler, _ = create_scheduler_v2(
             optimizer,
             sched="constant" if recipe.sched == "none" else recipe.sched,
             num_epochs=recipe.epochs,
             warmup_epochs=recipe.warmup_epochs,
-            warmup_lr=recipe.lr / 100,
+            warmup_lr=recipe.lr / 100 if recipe.warmup_lr is None else recipe.warmup_lr,
+            decay_epochs=decays[0] if len(decays) == 1 else None,
+            decay_milestones=decays,
+            decay_rate=recipe.decay_rate,
             min_lr=recipe.min_lr,
             step_on_epochs=False,
             updates_per_epoch=updates,
         )
     except (AssertionError, ValueError) as error:
         message = f"--sched {recipe.sched}: {first_line(error)}"
-        raise UsageError(message, hint="for example cosine, step, poly or none") from error
+        raise UsageError(message, hint="for example cosine, poly, step with --decay-epochs, or none") from error
     return scheduler
 
 

@@ -1,4 +1,4 @@
-"""What happens once before the first update: scales and noise are measured, optimiser and loss are made."""
+"""What happens once before the first update: trim noise is measured, optimiser and loss are made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from lightning_fabric import Fabric
 from timm.utils import ModelEmaV3
 from torch import Tensor
 
-from asim_fx.calibration import calibrate, uncalibrated_sites, uncalibrated_windows
 from asim_fx.converted import ConvertedModel
 from asim_fx.errors import DataError, UsageError
 from asim_fx.nn import Fidelity
@@ -43,18 +42,16 @@ def with_parts(recipe: TrainingRecipe, processes: int, images: int) -> TrainingR
     return replace(recipe, parts=parts)
 
 
-def measure(net: ConvertedModel, images: Tensor, recipe: TrainingRecipe) -> None:
-    """Calibrate static scales and windows, and measure trim noise; the net is then ready for the first update.
+def measure_noise(net: ConvertedModel, images: Tensor, recipe: TrainingRecipe) -> None:
+    """Set the trim noise of every site, measured where the recipe does not say it; the net is then in training mode.
 
     Args:
-        net: on its device; changed.
+        net: on its device, calibrated; changed.
         images: the first batch, on that device, the same in every process.
         recipe: the settings.
     """
     torch.manual_seed(recipe.seed)
     net.eval()
-    if (uncalibrated_sites(net) or uncalibrated_windows(net)) and recipe.mode != "float":
-        calibrate(net, [images])
     net.set_fidelity(_FORWARD[recipe.mode])
     set_trim_noise(net, images, recipe)
     net.train()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from asim_fx.errors import UsageError
@@ -12,6 +12,7 @@ from asim_fx.errors import UsageError
 Mode = Literal["float", "qat", "nat", "hardware"]
 Loss = Literal["cross-entropy", "bce"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+Keep = Literal["last", "best"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +32,24 @@ class TrainingRecipe:
         momentum: momentum, for optimisers that take one.
         clip_grad: largest norm of the gradient; 0 does not limit it.
         sched: schedule of the learning rate, by updates.
-        warmup_epochs: epochs of linear warm-up, starting at lr/100.
+        warmup_epochs: epochs of linear warm-up.
+        warmup_lr: learning rate at the start of the warm-up; None: lr/100.
         min_lr: learning rate at the end of the schedule.
+        decay_epochs: for ``step``, one number: epochs between two decays. For ``multistep``: the epochs after which the
+            rate decays. For ``wsd`` and ``rsqrt``, one number: epochs of decay at the end.
+        decay_rate: for ``step`` and ``multistep``, what the learning rate is multiplied by. For ``poly``: the power.
         loss: ``bce`` is binary cross-entropy on one-hot targets.
         smoothing: share of a target that is spread over all classes.
         mixup: alpha of mixup; 0 turns it off.
         cutmix: alpha of cutmix; 0 turns it off.
-        augment: whether images are cropped and flipped at random; otherwise they are prepared as for evaluation.
+        augment: whether images are cropped, flipped and recoloured at random; otherwise they are prepared as for
+            evaluation.
         aa: timm's augmentation policy (``rand-m9-mstd0.5``), or the empty string.
         hflip: probability of a horizontal flip.
         reprob: probability of random erasing.
         crop_min: smallest share of an image that a random crop takes.
+        color_jitter: largest change of brightness, contrast and saturation, as a share; 0 turns it off. Grey images
+            have none, and neither have images with an ``aa`` policy.
         trim_noise: for ``nat``, in % of each result; None measures it at each site, from its simulated reads.
         trim_factor: trim noise is multiplied by this.
         trim_additive: whether trim noise has the same standard deviation for every element of a site's result, in % of
@@ -51,6 +59,8 @@ class TrainingRecipe:
         freeze_bn: whether batch norms keep their statistics, scale and shift.
         ema: decay of a moving average of the weights, which is then evaluated and kept; 0: none. The decay of update n
             is at most 1 - n^(-2/3), so that the first weights are forgotten.
+        calib_samples: training images on which static scales and converter windows are chosen.
+        keep: whether the artifact and the final weights are those of the last epoch or of the most accurate one.
         precision: floating-point precision outside simulated sites.
         seed: of order, augmentation, dropout and noise.
     """
@@ -66,7 +76,10 @@ class TrainingRecipe:
     clip_grad: float = 0.0
     sched: str = "cosine"
     warmup_epochs: int = 0
+    warmup_lr: float | None = None
     min_lr: float = 0.0
+    decay_epochs: tuple[int, ...] = ()
+    decay_rate: float = 0.1
     loss: Loss = "cross-entropy"
     smoothing: float = 0.1
     mixup: float = 0.0
@@ -76,6 +89,7 @@ class TrainingRecipe:
     hflip: float = 0.5
     reprob: float = 0.0
     crop_min: float = 0.08
+    color_jitter: float = 0.4
     trim_noise: float | None = None
     trim_factor: float = 1.0
     trim_additive: bool = False
@@ -83,6 +97,8 @@ class TrainingRecipe:
     pact_decay: float = 1e-3
     freeze_bn: bool = False
     ema: float = 0.0
+    calib_samples: int = 256
+    keep: Keep = "last"
     precision: Precision = "32-true"
     seed: int = 0
 
@@ -93,7 +109,7 @@ class TrainingRecipe:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
-        return asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     def identity(self) -> dict[str, Any]:
         """Return what a checkpoint must have in common with this: all, but the epochs where no rate depends on them."""
@@ -107,12 +123,17 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "mode": get_args(Mode),
     "loss": get_args(Loss),
     "precision": get_args(Precision),
+    "keep": get_args(Keep),
 }
 _LEAST: Mapping[str, float] = {
-    **{"epochs": 1, "batch_size": 1, "parts": 0, "seed": 0, "warmup_epochs": 0},
+    **{"epochs": 1, "batch_size": 1, "parts": 0, "seed": 0, "warmup_epochs": 0, "calib_samples": 1},
     **{"weight_decay": 0, "clip_grad": 0, "min_lr": 0, "mixup": 0, "cutmix": 0, "pact_decay": 0, "trim_factor": 0},
+    **{"decay_rate": 0, "color_jitter": 0},
 }
 _SHARES = ("smoothing", "hflip", "reprob", "crop_min")
+_AUGMENTATION = ("aa", "hflip", "reprob", "crop_min", "color_jitter")
+_DECAYING = ("step", "multistep")
+_DECAYING_AT_THE_END = ("wsd", "rsqrt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +178,13 @@ def _problems(recipe: Any) -> Iterator[Problem]:
         names = ("mode", "trim_noise", "trim_factor", "trim_additive")
         message = f"trim noise is for mode nat, and the mode is {recipe.mode}"
         yield Problem(message, names, "--mode nat trains with it")
+    yield from _problems_of_schedule(recipe)
+    if not recipe.augment and (changed := changed_augmentation(recipe)):
+        message = f"{', '.join(changed)} without effect: images are not augmented"
+        yield Problem(message, ("augment", *changed), "leave out --no-augment, or these settings")
+    if recipe.aa and "3a" not in recipe.aa and recipe.color_jitter != _default("color_jitter"):
+        message = f"color_jitter has no effect with aa {recipe.aa}, which changes colours itself"
+        yield Problem(message, ("aa", "color_jitter"), "leave one of them out")
     if recipe.warmup_epochs and recipe.warmup_epochs >= recipe.epochs:
         message = f"{recipe.warmup_epochs} epochs of warm-up leave none of {recipe.epochs} epochs to train at lr"
         yield Problem(message, ("warmup_epochs", "epochs"), "give more --epochs or fewer --warmup-epochs")
@@ -167,3 +195,47 @@ def _problems(recipe: Any) -> Iterator[Problem]:
     if (recipe.mixup or recipe.cutmix) and recipe.batch_size // max(1, recipe.parts) % 2:
         message = "mixup and cutmix pair the images of a part, so their number must be even"
         yield Problem(message, ("batch_size", "parts", "mixup", "cutmix"), other)
+
+
+def changed_augmentation(recipe: Any) -> tuple[str, ...]:
+    """Return the settings of random augmentation that do not have their default."""
+    return tuple(name for name in _AUGMENTATION if getattr(recipe, name) != _default(name))
+
+
+def _default(name: str) -> Any:
+    return next(field.default for field in fields(TrainingRecipe) if field.name == name)
+
+
+def _problems_of_schedule(recipe: Any) -> Iterator[Problem]:
+    sched, decays = recipe.sched, recipe.decay_epochs
+    if sched == "plateau":
+        message = "sched plateau waits for the accuracy of an epoch; here the learning rate depends on the update alone"
+        yield Problem(message, ("sched",), "for example cosine, step with --decay-epochs, or none")
+    if sched in _DECAYING and not decays:
+        yield Problem(f"sched {sched} needs decay_epochs", ("sched",), f"for example {_EXAMPLE_DECAYS[sched]}")
+    if decays and sched not in (*_DECAYING, *_DECAYING_AT_THE_END):
+        message = f"decay_epochs is for step, multistep, wsd and rsqrt, and sched is {sched}"
+        yield Problem(message, ("sched", "decay_epochs"), "leave it out, or choose another --sched")
+    if len(decays) > 1 and sched != "multistep":
+        message = f"sched {sched} takes one number of decay_epochs, not {len(decays)}"
+        yield Problem(message, ("sched", "decay_epochs"), "--sched multistep takes several")
+    if any(epoch < 1 for epoch in decays) or list(decays) != sorted(set(decays)):
+        message = f"decay_epochs must rise and be at least 1, not {', '.join(map(str, decays))}"
+        yield Problem(message, ("decay_epochs",))
+    if recipe.decay_rate != _default("decay_rate") and sched not in (*_DECAYING, "poly"):
+        message = f"decay_rate is for step, multistep and poly, and sched is {sched}"
+        yield Problem(message, ("sched", "decay_rate"), "leave it out, or choose another --sched")
+    if recipe.min_lr and sched in _ENDLESS:
+        message = f"min_lr has no effect with sched {sched}, which has no end"
+        yield Problem(message, ("sched", "min_lr"), "leave it out, or choose another --sched")
+    if recipe.warmup_lr is not None and not 0 <= recipe.warmup_lr < math.inf:
+        yield Problem(f"warmup_lr must be at least 0, not {recipe.warmup_lr}", ("warmup_lr",))
+    if recipe.warmup_lr is not None and not recipe.warmup_epochs:
+        message = "warmup_lr has no effect without warmup_epochs"
+        yield Problem(message, ("warmup_lr", "warmup_epochs"), "give --warmup-epochs, or leave it out")
+
+
+_EXAMPLE_DECAYS: Mapping[str, str] = {
+    "step": "--decay-epochs 30, which decays every 30 epochs",
+    "multistep": "--decay-epochs 30,60",
+}

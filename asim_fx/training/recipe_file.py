@@ -14,6 +14,10 @@ from ruamel.yaml.error import YAMLError
 from asim_fx.errors import UsageError
 from asim_fx.training.recipe import TrainingRecipe, find_problem
 
+_NUMBERS = ("trim_noise", "warmup_lr")
+"""Settings that are numbers; their default is None."""
+_ALIASES = {"amp": "precision"}
+"""Names of options that are not those of their settings."""
 _DEFAULTS = {field.name: field.default for field in fields(TrainingRecipe)}
 
 
@@ -30,13 +34,12 @@ def read_recipe(path: Path | None, options: Mapping[str, Any]) -> TrainingRecipe
     """
     layers = [("the command line", options)]
     if path is not None:
-        layers.insert(0, (str(path), _read(path)))
+        layers.insert(0, (str(path), _named(_read(path), str(path))))
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for where, settings in layers:
         for name, value in settings.items():
-            _check_kind(name, value, where)
-            merged[name], origin[name] = value, where
+            merged[name], origin[name] = _checked(name, value, where), where
     # Only now: a setting of the file may need another one that the command line gives.
     problem = find_problem(SimpleNamespace(**{**_DEFAULTS, **merged}))
     if problem is not None:
@@ -58,12 +61,41 @@ def _read(path: Path) -> Mapping[str, Any]:
     return held
 
 
-def _check_kind(name: str, value: object, where: str) -> None:
+def _named(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return settings by their own names."""
+    twice = [name for option, name in _ALIASES.items() if option in settings and name in settings]
+    if twice:
+        message = f"{where} gives {twice[0]} twice"
+        raise UsageError(message, hint="leave one of the two out")
+    return {_ALIASES.get(name, name): value for name, value in settings.items()}
+
+
+def _checked(name: str, value: object, where: str) -> Any:
+    """Return a value if it is of the kind of its setting; a list of numbers as a tuple.
+
+    Raises:
+        UsageError: there is no such setting, or its value is of another kind.
+    """
     if name not in _DEFAULTS:
         message = f"{where}: there is no setting {name!r}"
         raise UsageError(message, hint=f"the settings are {', '.join(_DEFAULTS)}")
-    wanted = float if name == "trim_noise" else type(_DEFAULTS[name])  # its default is None
+    if name == "decay_epochs":
+        return _whole_numbers(name, value, where)
+    wanted = float if name in _NUMBERS else type(_DEFAULTS[name])
     fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
     if not fits and not (wanted is float and isinstance(value, int) and not isinstance(value, bool)):
         message = f"{where}: {name} must be {wanted.__name__}, not {value!r}"
         raise UsageError(message)
+    return value
+
+
+def _whole_numbers(name: str, value: object, where: str) -> tuple[int, ...]:
+    """Return ``30``, ``[30, 60]`` or ``"30,60"`` as a tuple."""
+    listed: list[Any] = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
+    try:
+        if any(isinstance(number, (bool, float)) for number in listed):
+            raise TypeError
+        return tuple(int(number) for number in listed)
+    except (TypeError, ValueError):
+        message = f"{where}: {name} must be a number of epochs, or several (30,60), not {value!r}"
+        raise UsageError(message) from None

@@ -2,91 +2,47 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from asim_fx.converted import ConvertedModel
 from asim_fx.data import DataSource
 from asim_fx.data.datasets import ImageList
-from asim_fx.errors import NumericsError, RunInterruptedError
+from asim_fx.errors import RunInterruptedError
 from asim_fx.fingerprint import fingerprint
-from asim_fx.sharding import ALONE, Shard
+from asim_fx.training.calibration_set import (
+    CalibrationSet,
+    choose_calibration_set,
+    choose_scales,
+    share_scales,
+)
 from asim_fx.training.checkpoint import Position, check_finite
 from asim_fx.training.epoch_record import EpochRecord
-from asim_fx.training.evaluation import EVALUATED_AS, Answers, evaluate
-from asim_fx.training.form import deploy
+from asim_fx.training.evaluation import EVALUATED_AS, Answers
 from asim_fx.training.generators import restored_generators
 from asim_fx.training.logs import Log, open_log
+from asim_fx.training.objective import mixes
 from asim_fx.training.optimizer import create_scheduler
 from asim_fx.training.order import epoch_batches, part_bounds
-from asim_fx.training.preparation import create_trainee, measure, with_parts
+from asim_fx.training.preparation import create_trainee, measure_noise, with_parts
 from asim_fx.training.recipe import TrainingRecipe
-from asim_fx.training.run_checkpoint import CHECKPOINT, RunCheckpoint, refuse_different_processes
+from asim_fx.training.run_checkpoint import RunCheckpoint
+from asim_fx.training.run_context import Run, Training, evaluate_kept, saying_where
+from asim_fx.training.run_end import TrainingOutcome, finish_run
 from asim_fx.training.run_files import (
-    WEIGHTS,
-    draw,
-    place_artifact,
-    write_answers,
-    write_history,
+    best_epoch,
+    write_best_state,
     write_progress,
-    write_trained,
 )
-from asim_fx.training.samples import load_batches
-from asim_fx.training.step import Part, Trainee, update
+from asim_fx.training.run_start import start_run
+from asim_fx.training.samples import load_batches, refuse_unknown_classes
+from asim_fx.training.step import Part, update
 
-
-@dataclass(frozen=True)
-class Run:
-    """Where and how a run happens, and whom it tells.
-
-    Attributes:
-        folder: gets every file.
-        fabric: device, precision and processes; see ``connect``.
-        shard: the share of this process.
-        workers: processes that decode images.
-        save_every: updates between checkpoints; 0 saves at the end of each epoch only.
-        eval_every: epochs between evaluations; the last one is always evaluated.
-        resume: whether to go on from the folder's checkpoint.
-        progress: told the number of updates that are done, and of all updates.
-        on_epoch: told the record of each finished epoch.
-        note: told, in words, what the user should know.
-        stopped: asked after each update whether to stop.
-    """
-
-    folder: Path
-    fabric: Fabric
-    shard: Shard = ALONE
-    workers: int = 0
-    save_every: int = 0
-    eval_every: int = 1
-    resume: bool = False
-    progress: Callable[[int, int], None] = lambda _done, _all: None
-    on_epoch: Callable[[EpochRecord], None] = lambda _record: None
-    note: Callable[[str], None] = lambda _words: None
-    stopped: Callable[[], bool] = lambda: False
-
-
-@dataclass(frozen=True)
-class TrainingOutcome:
-    """What a run came to.
-
-    Attributes:
-        history: one record for each epoch.
-        answers: of the trained model to the validation images.
-        converted: the trained model, as it was saved.
-    """
-
-    history: tuple[EpochRecord, ...]
-    answers: Answers
-    converted: ConvertedModel
+_SANE = 100
+"""A loss below this many times that of guessing is one that training can go on from."""
 
 
 def train(
@@ -96,6 +52,7 @@ def train(
     validation: DataSource,
     recipe: TrainingRecipe,
     run: Run,
+    calibration: CalibrationSet | None = None,
 ) -> TrainingOutcome:
     """Train a model and write what it became: an artifact, its plain weights, curves and answers.
 
@@ -110,31 +67,19 @@ def train(
         validation: what to evaluate on.
         recipe: the settings.
         run: where and how.
+        calibration: images for static scales and converter windows; a choice of ``images`` where none are given.
 
     Raises:
-        NumericsError: the loss or a weight is not a number; the last checkpoint is kept.
+        NumericsError: the loss or a weight is not a number; the last good checkpoint is kept.
         RunInterruptedError: ``run.stopped`` said so; the checkpoint is of this moment.
         CheckpointError: the folder's checkpoint is of another run.
         DataError: an image cannot be decoded, its label is no class of the model, or there are too few images.
         UsageError: a setting does not suit the others, or the processes do not start from the same.
     """
     recipe = with_parts(recipe, run.shard.count, len(images))
+    chosen = calibration or choose_calibration_set(images, recipe.calib_samples, recipe.seed)
     with restored_generators(run.fabric.device):
-        return _train(net, model, images, validation, recipe, run)
-
-
-@dataclass(frozen=True)
-class _Training:
-    """What the steps of a run share."""
-
-    trainee: Trainee
-    model: nn.Module
-    images: ImageList
-    validation: DataSource
-    run: Run
-    scheduler: Any
-    checkpoint: RunCheckpoint
-    updates: int  # of an epoch
+        return _train(net, model, images, validation, recipe, run, chosen)
 
 
 def _train(
@@ -144,12 +89,19 @@ def _train(
     validation: DataSource,
     recipe: TrainingRecipe,
     run: Run,
+    calibration: CalibrationSet,
 ) -> TrainingOutcome:
     net.to(run.fabric.device)
     batches = epoch_batches(len(images), recipe.batch_size, recipe.seed, 0)
     first, _ = next(load_batches(images, batches[:1], recipe.seed, 0, 0))
-    measure(net, first.to(run.fabric.device), recipe)
+    if recipe.mode != "float":
+        choose_scales(net, calibration, run.fabric.device)
+    measure_noise(net, first.to(run.fabric.device), recipe)
     trainee, state = create_trainee(net, recipe, run.fabric)
+    refuse_unknown_classes(images, "the training images", trainee.classes)
+    refuse_unknown_classes(validation.images, validation.description, trainee.classes)
+    if images.classes is not None and images.classes < trainee.classes:
+        run.note(f"the model has {trainee.classes} outputs, and the images have {images.classes} classes")
     scheduler = create_scheduler(state.optimizer, recipe, len(batches))
     identity = {
         "recipe": recipe.identity(),
@@ -158,37 +110,38 @@ def _train(
         "validation data": validation.identity,
     }
     checkpoint = RunCheckpoint(run.folder, run.shard, state, identity)
-    training = _Training(trainee, model, images, validation, run, scheduler, checkpoint, len(batches))
-    position = _start(training)
+    training = Training(trainee, model, images, validation, calibration, run, scheduler, checkpoint, len(batches))
+    position = start_run(training)
     answers = None
     with open_log(run.folder, position.epoch * len(batches) + position.step, shown=run.shard.leads) as log:
+        if not run.resume and position.history:
+            log.numbers(position.history[0].curves(), 0)
+            log.flush()
         while position.epoch < recipe.epochs:
             started = time.perf_counter()
+            position = _calibrate_epoch(training, position)
             position = _run_updates(training, position, log)
             answers = _evaluate_epoch(training, position)
             position = _end_epoch(training, position, answers, started, log)
-    return _finish(training, position, answers)
+    return finish_run(training, position, answers)
 
 
-def _start(training: _Training) -> Position:
-    """Return where to begin. A new run saves its first state, so that there always is one to go back to."""
-    run, position = training.run, Position()
-    if run.resume:
-        found = training.checkpoint.read(training.trainee.recipe.epochs)
-        position = found.position
-        if found.threads != torch.get_num_threads():
-            run.note(
-                f"the checkpoint was written with {found.threads} threads, and this run has "
-                f"{torch.get_num_threads()}: the last bits of the result may differ. "
-                f"OMP_NUM_THREADS={found.threads} repeats them"
-            )
-    refuse_different_processes(training.checkpoint, position, resumed=run.resume)
-    if not run.resume:
-        training.checkpoint.write(position)
-    return position
+def _calibrate_epoch(training: Training, position: Position) -> Position:
+    """Choose static scales and windows anew for the weights at the start of an epoch.
+
+    They stay the same within an epoch. Those of the last epoch go into the artifact. Before the first update they were
+    chosen already.
+    """
+    trainee = training.trainee
+    if position.step or not position.epoch or trainee.recipe.mode == "float":
+        return position
+    choose_scales(trainee.net, training.calibration, training.run.fabric.device)
+    if trainee.kept is not trainee.net:
+        share_scales(trainee.net, trainee.kept)
+    return replace(position, calibration=trainee.net.calibration)
 
 
-def _run_updates(training: _Training, position: Position, log: Log) -> Position:
+def _run_updates(training: Training, position: Position, log: Log) -> Position:
     """Do the updates of an epoch that are left.
 
     Raises:
@@ -208,89 +161,66 @@ def _run_updates(training: _Training, position: Position, log: Log) -> Position:
             for number, (start, end) in enumerate(own)
         ]  # fmt: skip
         training.scheduler.step_update(done)
-        with _saying_where(run, f"epoch {position.epoch + 1}, update {position.step + 1}"):
-            loss = update(training.trainee, parts, len(batches[0]), done)
-        position = replace(position, step=position.step + 1, loss_sum=position.loss_sum + loss)
-        log.numbers({"update_loss": loss}, done + 1)
+        with saying_where(training, position, f"epoch {position.epoch + 1}, update {position.step + 1}"):
+            result = update(training.trainee, parts, len(batches[0]), done)
+        position = position.after(result, sane=result.loss < _SANE * math.log(max(2, training.trainee.classes)))
+        log.numbers({"update_loss": result.loss}, done + 1)
         run.progress(done + 1, recipe.epochs * len(batches))
         stopped = any(run.shard.gather(run.stopped()))
         if stopped or (run.save_every and (done + 1) % run.save_every == 0):
             log.flush()  # a kill must not lose what the checkpoint says was done
-            with _saying_where(run, f"epoch {position.epoch + 1}, update {position.step}"):
-                training.checkpoint.write(position)
+            with saying_where(training, position, f"epoch {position.epoch + 1}, update {position.step}"):
+                position = training.checkpoint.write(position)
         if stopped:
             message = f"interrupted in epoch {position.epoch + 1}, after update {position.step}"
             raise RunInterruptedError(message, hint="the same command with --resume goes on to the same result")
     return position
 
 
-def _evaluate_epoch(training: _Training, position: Position) -> Answers | None:
+def _evaluate_epoch(training: Training, position: Position) -> Answers | None:
     """Evaluate after the updates of an epoch, or return None where it is not this epoch's turn."""
     epoch, run = position.epoch + 1, training.run
     if epoch != training.trainee.recipe.epochs and epoch % run.eval_every:
         return None
-    with _saying_where(run, f"the evaluation of epoch {epoch}"):
-        return _evaluate(training)
+    with saying_where(training, position, f"the evaluation of epoch {epoch}"):
+        return evaluate_kept(training)
 
 
-def _end_epoch(training: _Training, position: Position, answers: Answers | None, started: float, log: Log) -> Position:
+def _end_epoch(training: Training, position: Position, answers: Answers | None, started: float, log: Log) -> Position:
     """Record an epoch, and write all that belongs to it; the checkpoint comes last, and is what a resumption reads."""
     run, trainee, epoch = training.run, training.trainee, position.epoch + 1
     step = epoch * training.updates
     # A resumption between the updates and the evaluation has not set the rate of the last update.
     training.scheduler.step_update(step - 1)
+    loss_sum, cross_entropy_sum, right = position.sums
+    images = training.updates * min(len(training.images), trainee.recipe.batch_size)
+    mixed = mixes(trainee.recipe)
     record = EpochRecord(
         epoch=epoch,
         step=step,
         lr=float(training.checkpoint.state.optimizer.param_groups[0]["lr"]),
-        train_loss=position.loss_sum / training.updates,
+        train_loss=loss_sum / training.updates,
+        train_cross_entropy=None if mixed else cross_entropy_sum / training.updates,
+        train_top1=None if mixed else 100 * right / images,
         loss=None if answers is None else answers.loss,
         top1=None if answers is None else answers.top1,
+        fidelity=EVALUATED_AS[trainee.recipe.mode],
         seconds=time.perf_counter() - started,
     )
     log.numbers(record.curves(), step)
     log.flush()
-    position = Position(epoch, 0, 0.0, (*position.history, record))
-    with _saying_where(run, f"epoch {epoch}"):
+    position = Position(
+        epoch=epoch,
+        history=(*position.history, record),
+        calibration=position.calibration,
+        saved_is_good=position.saved_is_good,
+    )
+    with saying_where(training, position, f"epoch {epoch}"):
         check_finite(trainee.net.body)
         if run.shard.leads:
             write_progress(run.folder, trainee.kept, training.model, position.history)
-        training.checkpoint.write(position)
+            if trainee.recipe.keep == "best" and best_epoch(position.history) == epoch:
+                write_best_state(run.folder, trainee.kept)
+        position = training.checkpoint.write(position)
     run.on_epoch(record)
     return position
-
-
-def _finish(training: _Training, position: Position, answers: Answers | None) -> TrainingOutcome:
-    """Write what a finished run leaves; a run that was resumed at its end has no answers yet."""
-    run, net, recipe = training.run, training.trainee.kept, training.trainee.recipe
-    answers = _evaluate(training) if answers is None else answers
-    net.cpu().eval()
-    net.reseed(recipe.seed)
-    result = deploy(net, training.model)
-    if run.shard.leads:
-        write_history(run.folder, position.history)
-        write_trained(run.folder / WEIGHTS, net, training.model)
-        write_answers(run.folder, answers, training.validation)
-        draw(run.folder, position.history, answers)
-        place_artifact(result, run.folder)
-    run.shard.gather(True)  # no process ends before the files are there
-    return TrainingOutcome(position.history, answers, result)
-
-
-def _evaluate(training: _Training) -> Answers:
-    run, recipe = training.run, training.trainee.recipe
-    fidelity, device = EVALUATED_AS[recipe.mode], run.fabric.device
-    kept = training.trainee.kept
-    return evaluate(kept, training.validation, fidelity, device=device, seed=recipe.seed, shard=run.shard)
-
-
-@contextmanager
-def _saying_where(run: Run, where: str) -> Iterator[None]:
-    """Add to an error about numbers where it happened, and what to go on from."""
-    try:
-        yield
-    except NumericsError as error:
-        message = f"training stopped in {where}: {error}"
-        path = run.folder / CHECKPOINT
-        kept = f"the last good weights are in {path}; start a new run from them: --checkpoint {path} -o OTHER"
-        raise NumericsError(message, hint="; ".join(filter(None, (error.hint, kept)))) from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from asim_fx.training.checkpoint import Position, ReadCheckpoint, TrainingState,
 
 CHECKPOINT = "checkpoint.safetensors"
 """Name of the file in the folder of a run."""
+PREVIOUS = "previous-checkpoint.safetensors"
+"""The checkpoint before, which is kept while it is not known whether the weights of the last one are any good."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,26 @@ class RunCheckpoint:
             raise CheckpointError(message, hint="give more epochs, or another -o")
         return found
 
-    def write(self, position: Position) -> None:
-        """Replace the checkpoint, in the leading process."""
+    def write(self, position: Position) -> Position:
+        """Replace the checkpoint, in the leading process, and return the position with a checkpoint not yet checked.
+
+        The one that is replaced is kept beside it if an update that started from its weights had a sane loss.
+        """
         if self.shard.leads:
+            if position.saved_is_good:
+                _link(self.folder / CHECKPOINT, self.folder / PREVIOUS)
             write_checkpoint(self.folder / CHECKPOINT, self.state, position, self.identity)
+        return replace(position, saved_is_good=None)
+
+    def last_good(self, position: Position) -> Path:
+        """Return the file of the last weights that are known to be good."""
+        previous = self.folder / PREVIOUS
+        return previous if not position.saved_is_good and previous.exists() else self.folder / CHECKPOINT
+
+    def forget_previous(self) -> None:
+        """Remove the checkpoint before, when the run is over."""
+        if self.shard.leads:
+            (self.folder / PREVIOUS).unlink(missing_ok=True)
 
 
 def refuse_different_processes(checkpoint: RunCheckpoint, position: Position, *, resumed: bool) -> None:
@@ -79,3 +99,14 @@ def refuse_different_processes(checkpoint: RunCheckpoint, position: Position, *,
         message = f"the processes do not start from the same: {', '.join(differing)}"
         hint = "give all of them the same options, files and OMP_NUM_THREADS; to resume, all must see the checkpoint"
         raise UsageError(message, hint=hint)
+
+
+def _link(path: Path, other: Path) -> None:
+    """Let another name be that of the present content of a file, whole or not at all."""
+    temporary = other.with_name(f".{other.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(path, temporary)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, temporary)
+    temporary.replace(other)

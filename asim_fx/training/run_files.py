@@ -10,25 +10,33 @@ import shutil
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from asim_fx import artifact
 from asim_fx.artifact_files import MANIFEST
+from asim_fx.calibration import restore
 from asim_fx.converted import ConvertedModel
 from asim_fx.data import DataSource
 from asim_fx.data.datasets import ImageStream
-from asim_fx.errors import OutputError
+from asim_fx.errors import ArtifactError, CheckpointError, OutputError
 from asim_fx.files import write_atomically
 from asim_fx.models.pact import ALPHA, BOUNDS
+from asim_fx.report import calibrated
 from asim_fx.training import drawings
 from asim_fx.training.epoch_record import EpochRecord
 from asim_fx.training.evaluation import Answers
 from asim_fx.training.form import original_state
+from asim_fx.training.samples import class_names
 
+_CALIBRATION = "calibration"
 HISTORY = "history.jsonl"
 WEIGHTS = "weights.safetensors"
 BEST = "best.safetensors"
+BEST_STATE = "best-state.safetensors"
+"""The most accurate model with its scales and bounds, from which ``--keep best`` makes the artifact."""
+TRIM_NOISE = "trim_noise.csv"
 
 
 def write_history(folder: Path, history: Sequence[EpochRecord]) -> None:
@@ -37,14 +45,46 @@ def write_history(folder: Path, history: Sequence[EpochRecord]) -> None:
 
 
 def write_progress(folder: Path, net: ConvertedModel, model: nn.Module, history: Sequence[EpochRecord]) -> None:
-    """Write the history, and the weights of the last epoch as ``best.safetensors`` if none before was better.
-
-    Of two epochs with the same accuracy the later one is the best.
-    """
+    """Write the history, and the weights of the last epoch as ``best.safetensors`` if none before was better."""
     write_history(folder, history)
-    measured = [record.top1 for record in history if record.top1 is not None]
-    if history and history[-1].top1 is not None and history[-1].top1 == max(measured):
+    if history and history[-1].epoch == best_epoch(history):
         write_trained(folder / BEST, net, model)
+
+
+def best_epoch(history: Sequence[EpochRecord]) -> int | None:
+    """Return the most accurate epoch, the later one of equal ones; the start does not count, and None is none."""
+    measured = [(record.top1, record.epoch) for record in history if record.top1 is not None and record.epoch]
+    return max(measured)[1] if measured else None
+
+
+def write_best_state(folder: Path, net: ConvertedModel) -> None:
+    """Write all that the artifact of a training form is made from."""
+    state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in net.body.state_dict().items()}
+    write_atomically(folder / BEST_STATE, save(state, {_CALIBRATION: calibrated.to_json(net.calibration)}))
+
+
+def read_best_state(folder: Path, net: ConvertedModel) -> None:
+    """Put a training form where ``write_best_state`` found it.
+
+    Raises:
+        CheckpointError: there is no such file, or it does not fit.
+    """
+    path = folder / BEST_STATE
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            found = calibrated.from_json((file.metadata() or {})[_CALIBRATION])
+        net.body.load_state_dict(state)
+    except (ArtifactError, KeyError, OSError, RuntimeError, SafetensorError) as error:
+        message = f"cannot read {path}: {str(error).splitlines()[0]}"
+        raise CheckpointError(message, hint="--keep best needs it; best.safetensors has the same weights") from error
+    restore(net, found)
+
+
+def write_trim_noise(folder: Path, percent: Mapping[str, float]) -> None:
+    """Write the trim noise that each site is trained with, in percent of its result."""
+    rows = [[site, f"{value:.6g}"] for site, value in percent.items()]
+    write_atomically(folder / TRIM_NOISE, _csv([["site", "percent"], *rows]))
 
 
 def write_trained(path: Path, net: ConvertedModel, model: nn.Module) -> None:
@@ -53,11 +93,11 @@ def write_trained(path: Path, net: ConvertedModel, model: nn.Module) -> None:
     write_weights(path, original_state(net, model), source.bounded if source is not None else ())
 
 
-def draw(folder: Path, history: Sequence[EpochRecord], answers: Answers) -> None:
-    """Write ``curves.png`` and ``confusion.png``, where matplotlib is installed."""
+def draw(folder: Path, history: Sequence[EpochRecord], answers: Answers, names: Sequence[str] = ()) -> None:
+    """Write ``curves.png`` and ``confusion.png``, where matplotlib is installed; classes have their names."""
     if drawings.can_draw():
         drawings.draw_curves(history, folder)
-        drawings.draw_confusion(confusion(answers), folder)
+        drawings.draw_confusion(confusion(answers), folder, labels_of(names, answers.classes))
 
 
 def write_weights(path: Path, state: Mapping[str, Tensor], bounded: Collection[str] = ()) -> None:
@@ -75,11 +115,13 @@ def write_weights(path: Path, state: Mapping[str, Tensor], bounded: Collection[s
 
 
 def write_answers(folder: Path, answers: Answers, data: DataSource) -> None:
-    """Write ``confusion.csv`` (a row for each right class) and ``misclassified.csv``."""
-    write_atomically(folder / "confusion.csv", _csv([["", *range(answers.classes)], *_labelled(confusion(answers))]))
+    """Write ``confusion.csv`` (a row for each right class) and ``misclassified.csv``; classes have their names."""
+    words = labels_of(class_names(data.images), answers.classes)
+    table = [[word, *row] for word, row in zip(words, confusion(answers), strict=True)]
+    write_atomically(folder / "confusion.csv", _csv([["", *words], *table]))
     where = None if isinstance(data.images, ImageStream) else data.images.where
     rows = [
-        [number, where(number) if where else "", label, given, f"{confidence:.4f}"]
+        [number, where(number) if where else "", words[label], words[given], f"{confidence:.4f}"]
         for number, (label, given, confidence) in enumerate(
             zip(answers.labels, answers.predicted, answers.confidence, strict=True)
         )
@@ -96,6 +138,11 @@ def confusion(answers: Answers) -> list[list[int]]:
     for label, given in zip(answers.labels, answers.predicted, strict=True):
         table[label][given] += 1
     return table
+
+
+def labels_of(names: Sequence[str], classes: int) -> list[str]:
+    """Return a name for every output of a model: that of its class, or its number where it has none."""
+    return [names[number] if number < len(names) else str(number) for number in range(classes)]
 
 
 def place_artifact(converted: ConvertedModel, folder: Path) -> None:
@@ -117,10 +164,6 @@ def place_artifact(converted: ConvertedModel, folder: Path) -> None:
         raise OutputError(message) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def _labelled(table: list[list[int]]) -> list[list[int]]:
-    return [[number, *row] for number, row in enumerate(table)]
 
 
 def _csv(rows: Sequence[Sequence[object]]) -> str:

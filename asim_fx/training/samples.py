@@ -18,7 +18,7 @@ from asim_fx.data.source import DIGITS
 from asim_fx.errors import DataError, UsageError
 from asim_fx.models.library import first_line
 from asim_fx.training.order import draw_seed
-from asim_fx.training.recipe import TrainingRecipe
+from asim_fx.training.recipe import TrainingRecipe, changed_augmentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,13 @@ def training_transform(source: str, config: Mapping[str, Any], recipe: TrainingR
     """Return timm's training transform; None where images are prepared as for evaluation.
 
     Raises:
-        UsageError: no such policy, or one for the digits, which are no image files.
+        UsageError: no such policy, or augmentation of the digits, which are no image files.
     """
     if source == DIGITS:
-        if recipe.aa:
-            message = "--aa changes image files; the digits are not"
+        changed = changed_augmentation(recipe)
+        if changed:
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+            message = f"{options} {'changes' if len(changed) == 1 else 'change'} image files; the digits are not"
             raise UsageError(message, hint="--mixup and --cutmix work on any data")
         return None
     if not recipe.augment:
@@ -75,7 +77,7 @@ def training_transform(source: str, config: Mapping[str, Any], recipe: TrainingR
             hflip=recipe.hflip,
             re_prob=recipe.reprob,
             scale=(recipe.crop_min, 1.0),
-            color_jitter=0.4 if given["input_size"][0] == 3 else 0.0,
+            color_jitter=recipe.color_jitter if given["input_size"][0] == 3 else 0.0,
         )
     except (AssertionError, KeyError, ValueError) as error:
         message = f"--aa {recipe.aa}: timm has no such policy: {first_line(error)}"
@@ -95,7 +97,7 @@ def listed(data: DataSource) -> ImageList:
         raise DataError(message, hint="use a folder, torch/NAME or hfds/NAME")
     if data.samples is not None and data.samples < len(images):
         images = ChosenImages(images, range(data.samples))
-    labels = _labels(images)
+    labels = known_labels(images)
     if images.classes == 1 or (labels is not None and len(set(labels)) == 1):
         message = f"{data.description}: all images are of one class, so there is nothing to learn"
         raise DataError(message, hint="give --data a folder with a sub-folder for each class")
@@ -216,10 +218,30 @@ def _as_it_is(image: Any) -> Any:
     return image
 
 
-def _labels(images: ImageList) -> list[int] | None:
+def known_labels(images: ImageList) -> list[int] | None:
     """Return the classes, where they are known without decoding."""
     if isinstance(images, ChosenImages):
-        labels = _labels(images.images)
+        labels = known_labels(images.images)
         return None if labels is None else [labels[position] for position in images.positions]
     held = getattr(images, "labels", None)
     return None if held is None else [int(label) for label in held]
+
+
+def class_names(images: Any) -> tuple[str, ...]:
+    """Return the names of the classes, in their order; empty where they are not known."""
+    if isinstance(images, ChosenImages):
+        return class_names(images.images)
+    return tuple(getattr(images, "names", ()))
+
+
+def refuse_unknown_classes(images: Any, description: str, outputs: int) -> None:
+    """Refuse images with a class that the model has no output for, where classes are known without decoding.
+
+    Raises:
+        DataError: there is such an image.
+    """
+    labels = known_labels(images)
+    most = max(labels) + 1 if labels else getattr(images, "classes", None)
+    if most is not None and most > outputs:
+        message = f"{description}: there are {most} classes; the model tells {outputs} apart"
+        raise DataError(message, hint=f"give --num-classes {most}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from lightning_fabric import Fabric
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
@@ -19,10 +20,11 @@ from asim_fx.errors import DataError, InputError, NumericsError
 from asim_fx.nn.trainable import TrainableNorm
 from asim_fx.training.checkpoint import STEADIER
 from asim_fx.training.form import LEAST_ALPHA, bounds_of
-from asim_fx.training.objective import Criterion, mix
+from asim_fx.training.objective import Criterion, mix, mixes
 from asim_fx.training.order import draw_seed
 from asim_fx.training.parts import flatten, sum_of_parts, unflatten
 from asim_fx.training.recipe import TrainingRecipe
+from asim_fx.training.update_result import UpdateResult
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class Part:
     labels: Tensor
 
 
-def update(trainee: Trainee, parts: Sequence[Part], batch: int, step: int) -> float:
-    """Move the weights once, and return the loss of the whole batch.
+def update(trainee: Trainee, parts: Sequence[Part], batch: int, step: int) -> UpdateResult:
+    """Move the weights once, and return what the whole batch came to.
 
     Each part starts from the same running statistics. What the parts make of them is averaged, weighted by the images
     of each part. Gradients are summed in the order of the parts.
@@ -98,18 +100,20 @@ def update(trainee: Trainee, parts: Sequence[Part], batch: int, step: int) -> fl
             weight.grad = None
         share = len(part.labels) / batch
         try:
-            loss = _loss(trainee, part, step, step * recipe.batch_size) * share
+            loss, plain, right = _loss(trainee, part, step, step * recipe.batch_size)
+            loss = loss * share
         except NumericsError as error:
             raise NumericsError(str(error), hint=STEADIER) from error
         fabric.backward(loss)
         moved = [tensor * share for tensor in statistics]
-        extra = [*moved, loss.detach().reshape(1).to(torch.float32)]
+        told = torch.stack([loss.detach().to(torch.float32), plain * share, right])
+        extra = [*moved, told]
         vectors.append(flatten([*(weight.grad for weight in weights), *extra], [*weights, *extra]))
     total = sum_of_parts(fabric, vectors)
-    *values, mean_loss = unflatten(total, [*weights, *statistics, total.new_zeros(1)])
-    result = float(mean_loss)
-    if not math.isfinite(result):
-        message = f"the loss is {result}"
+    *values, told = unflatten(total, [*weights, *statistics, total.new_zeros(3)])
+    result = UpdateResult(float(told[0]), float(told[1]), round(float(told[2])) if told[2].isfinite() else 0)
+    if not math.isfinite(result.loss):
+        message = f"the loss is {result.loss}"
         raise NumericsError(message, hint=STEADIER)
     for weight, gradient in zip(weights, values[: len(weights)], strict=True):
         if weight.grad is not None:  # what nothing uses has none, in any part, and weight decay must leave it alone
@@ -173,7 +177,8 @@ def _read(node: Node) -> list[Node]:
     return [held for held in node.args[3:5] if isinstance(held, Node)]
 
 
-def _loss(trainee: Trainee, part: Part, step: int, first_sample: int) -> Tensor:
+def _loss(trainee: Trainee, part: Part, step: int, first_sample: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the loss of a part, its plain cross-entropy and how many of its images are right; see UpdateResult."""
     net, recipe, fabric = trainee.net, trainee.recipe, trainee.fabric
     seed = draw_seed(recipe.seed, step, part.number, 4)
     torch.manual_seed(seed)
@@ -182,7 +187,13 @@ def _loss(trainee: Trainee, part: Part, step: int, first_sample: int) -> Tensor:
     images, targets = mix(images, labels, trainee.classes, recipe, seed)
     with fabric.autocast():
         scores = checked_scores(net(images), labels)
-    loss = trainee.criterion(scores.to(torch.float32), targets)
+    scores = scores.to(torch.float32)
+    loss = trainee.criterion(scores, targets)
+    plain = right = torch.zeros((), device=scores.device)
+    if not mixes(recipe):
+        with torch.no_grad():
+            plain = F.cross_entropy(scores, labels)
+            right = (scores.argmax(1) == labels).sum().to(torch.float32)
     for bound in bounds_of(net):
         loss = loss + recipe.pact_decay * bound**2
-    return loss
+    return loss, plain, right

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import asim_fx
-from asim_fx.calibration import uncalibrated_sites, uncalibrated_windows
+from asim_fx.calibration import remeasure, uncalibrated_sites, uncalibrated_windows
 from asim_fx.calibration.macs import MacHistogram, observe_macs
 from asim_fx.conversion import convert
 from asim_fx.errors import ArtifactError, DataError, InputError, NumericsError
@@ -249,3 +249,35 @@ def test_windows_behind_a_learned_bound(bound: float) -> None:
     codes = torch.round(bounded / bound * 255).int()
     assert int(codes.max()) == 255 or bound == 3.0
     assert torch.isfinite(converted(x)).all()
+
+
+def test_clipping_is_measured_anew_at_the_same_scales(converted: asim_fx.ConvertedModel, images: Tensor) -> None:
+    asim_fx.calibrate(converted, [images])
+    chosen = dict(converted.calibration)
+    remeasure(converted, [images])
+    assert converted.calibration == chosen
+    remeasure(converted, [2 * images])
+    before, after = chosen["stem"].input, converted.calibration["stem"].input
+    assert before is not None
+    assert after is not None
+    assert after.scale == before.scale == converted.sites()["stem.cim"].input_scale
+    beyond = float((2 * images.abs() > after.scale).float().mean())
+    assert (before.clipped, after.clipped) == (0, pytest.approx(beyond, abs=0.01))
+    row = next(row for row in converted.report.rows if row.name == "stem")
+    assert row.clipped == after.clipped > 0
+
+
+def test_windows_are_measured_anew_and_stay(windowed: asim_fx.ConvertedModel, images: Tensor) -> None:
+    asim_fx.calibrate(windowed, [images])
+    chosen = dict(windowed.calibration)
+    remeasure(windowed, [images])
+    assert windowed.calibration == chosen
+    remeasure(windowed, [torch.rand_like(images)])
+    windows = [(chosen[label].window, site.window) for label, site in windowed.calibration.items()]
+    assert all((one.low_mac, one.high_mac) == (other.low_mac, other.high_mac) for one, other in windows)
+    assert any(one.csnr_db != other.csnr_db for one, other in windows)
+
+
+def test_without_a_calibration_nothing_is_measured(converted: asim_fx.ConvertedModel) -> None:
+    remeasure(converted, [])
+    assert not converted.calibration

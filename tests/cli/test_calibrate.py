@@ -56,7 +56,7 @@ def test_without_calibration_a_window_is_refused(capsys, tmp_path: Path) -> None
 def test_one_image_is_enough(capsys) -> None:
     one = run(capsys, "asim-convert", MODEL, SPEC, *STATIC, *WINDOW, "--calibrate", "digits", "--calib-samples", 1)
     assert one.code == 0, one.err
-    assert "calibrated on 1 image of" in " ".join(one.err.split())
+    assert "calibrated on 1 image of digits (train)" in " ".join(one.err.split())
     assert "warning" not in one.err
 
 

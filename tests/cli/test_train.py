@@ -31,7 +31,8 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: p
     options = (*MODEL, "--num-samples", "320", "--epochs", "3", "-b", "32", "--mode", "hardware", "--save-every", "2")
     process = start("asim-train", *options, "-o", tmp_path / "cut", "--json", stdout=subprocess.PIPE)
     assert process.stdout is not None
-    process.stdout.readline()  # the first epoch is over
+    process.stdout.readline()
+    process.stdout.readline()  # the start and the first epoch are over
     checkpoint, deadline = tmp_path / "cut/checkpoint.safetensors", time.monotonic() + 60
     first = checkpoint.stat().st_ino
     while checkpoint.stat().st_ino == first and time.monotonic() < deadline:  # the next one is of update 2 of 10
@@ -51,7 +52,7 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: p
         for name in ("cut", "whole")
     ]
     assert losses[0] == losses[1]
-    assert len(losses[0]) == 3
+    assert len(losses[0]) == 4
 
 
 def test_two_processes_train_what_one_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +95,7 @@ def test_what_it_wrote_is_simulated_and_loaded(capsys: pytest.CaptureFixture[str
     recipe.write_text("mode: nat\nepochs: 7\npact: true\n")
     trained = run(capsys, "asim-train", *SHORT, "--recipe", recipe, "--scratch", "-o", out, "--json")
     assert trained.code == 0, trained.err
-    assert len(trained.out.splitlines()) == 2  # the option wins over the file
+    assert len(trained.out.splitlines()) == 3  # start, epoch, outcome: the option wins over the file
     simulated = run(capsys, "asim-simulate", out, "--data", "digits", "--num-samples", 32, "-j", 0, "--json")
     assert simulated.code == 0, simulated.err
     loaded = run(capsys, "asim-convert", *MODEL[:2], "--checkpoint", out / "weights.safetensors", "--dry-run")
@@ -167,6 +168,7 @@ def test_a_loss_that_explodes(capsys: pytest.CaptureFixture[str], tmp_path: Path
     assert not (out / "manifest.json").exists()
     words = " ".join(refused.err.split())
     assert f"--checkpoint {out / 'checkpoint.safetensors'} -o OTHER" in words
+    assert "(before the first update)" in words
     again = (*SHORT, "--checkpoint", out / "checkpoint.safetensors", "-o", tmp_path / "again", "--json")
     assert run(capsys, "asim-train", *again).code == 0
 
@@ -192,6 +194,12 @@ def test_resuming_a_run_that_saved_nothing_starts_it(capsys: pytest.CaptureFixtu
         (("--val", "2"), "between 0 and 1"),
         (("--smoothing", "1.5"), "smoothing must lie in 0..1"),
         (("--aa", "rand-m9"), "--aa changes image files"),
+        (("--hflip", "0"), "--hflip changes image files"),
+        (("--no-augment", "--reprob", "0.5"), "reprob without effect"),
+        (("--sched", "plateau"), "sched plateau waits for the accuracy"),
+        (("--sched", "step"), "sched step needs decay_epochs"),
+        (("--sched", "multistep", "--decay-epochs", "3,x"), "decay_epochs must be a number of epochs"),
+        (("--num-classes", "5", "--scratch"), "there are 10 classes; the model tells 5 apart"),
         (("--trim-noise", "-5", "--mode", "nat"), "trim_noise must be at least 0"),
         (("--trim-noise", "5"), "trim noise is for mode nat, and the mode is qat"),
         (("--lr", "0"), "lr must be above 0"),
@@ -302,3 +310,61 @@ def test_help_shows_defaults(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_needs_no_torch() -> None:
     program = "import sys; import asim_fx.cli.train; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_accuracies_say_what_computed_them(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The command that is printed gives the printed accuracy of the hardware again."""
+    chip = ("--set", "macros.m.noise.random_percent_fs=0.3", "-b", "48")
+    trained = run(capsys, "asim-train", *SHORT, *chip, "-o", tmp_path / "out", "--mode", "qat")
+    assert trained.code == 0, trained.err
+    start, epoch, ideal, hardware, repeat = trained.out.splitlines()
+    assert start.startswith("before training  validation ")
+    assert "train top-1" in epoch
+    assert "% of ideal integers" in epoch
+    assert ideal.startswith("top-1 ")
+    assert "% of ideal integers on 360 images; wrote" in ideal
+    assert "% of the simulated hardware on 360 images" in hardware
+    command = repeat.removeprefix("to repeat it: ").split()
+    assert command[-2:] == ["-b", "48"]
+    simulated = run(capsys, *command, "-j", 0, "--json")
+    assert simulated.code == 0, simulated.err
+    words = " ".join(trained.err.split())
+    assert "training on 64 images of 10 classes: 1 epoch of 1 update of 48" in words
+    assert "(each epoch leaves out 16 images, others each time); evaluated on 360 images" in words
+    found = {variant["variant"]: variant["top1"]["mean"] for variant in json.loads(simulated.out)["variants"]}
+    for line, variant in ((ideal, "integer"), (hardware, "hardware")):
+        assert float(line.split()[1]) == pytest.approx(found[variant], abs=0.006)
+    assert ideal.split()[1] != hardware.split()[1]
+
+
+def test_the_outcome_in_json_names_the_fidelity(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    options = ("--no-eval-start", "--json", "-o", tmp_path / "out")
+    trained = run(capsys, "asim-train", "asim:digits_resnet", "ideal", *SHORT[2:], *options, "--eval-every", "1")
+    assert trained.code == 0, trained.err
+    epoch, outcome = map(json.loads, trained.out.splitlines())
+    assert (epoch["epoch"], epoch["fidelity"]) == (1, "integer")
+    assert (outcome["fidelity"], outcome["hardware_top1"]) == ("integer", None)
+
+
+def test_pact_without_rectifiers_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    options = ("asim:digits_vit", "ideal", *SHORT[2:], "--pact", "--no-eval-start")
+    trained = run(capsys, "asim-train", *options, "-o", tmp_path / "out")
+    assert trained.code == 0, trained.err
+    assert "--pact has no effect: the model has no ReLU" in " ".join(trained.err.split())
+
+
+def test_a_folder_with_more_classes_than_outputs_is_refused_before_anything_is_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for number in range(24):
+        picture(tmp_path / "images" / "abc"[number % 3] / f"{number}.png")
+    out = tmp_path / "out"
+    options = (*MODEL[:2], "--data", tmp_path / "images", "-j", "0", "--epochs", "1", "-b", "4", "-o", out)
+    refused = run(capsys, "asim-train", *options, "--val", "0.25", "--num-classes", "2", "--scratch")
+    assert refused.code == 2
+    assert "there are 3 classes; the model tells 2 apart" in " ".join(refused.err.split())
+    assert not out.exists()
+    more = run(capsys, "asim-train", *options, "--val", "0.25")  # the corrected command, in the same folder
+    assert more.code == 0, more.err
+    assert "the model has 10 outputs, and the images have 3 classes" in " ".join(more.err.split())
+    assert (out / "confusion.csv").read_text().startswith(",a,b,c,3,")

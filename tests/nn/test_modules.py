@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import asim_fx
 from asim_fx.errors import NumericsError, UsageError
 from asim_fx.ir import BatchLayout, BitPlan, ConvGeometry
 from asim_fx.nn import CimConv, CimConvTranspose, CimLinear, CimMatmul, CimModule
+from asim_fx.nn.module import exact_reads
 from asim_fx.ops.config import OpConfig, Operand, ReadEffects
 from tests.ops.configs import fake_quantized, make_config
 
@@ -217,3 +219,22 @@ def test_repr_says_what_is_simulated() -> None:
 def test_unsupported_dimensions() -> None:
     with pytest.raises(UsageError, match="4 spatial dimensions"):
         CimConv(noisy(1), ConvGeometry((1,) * 4, (1,) * 4, ((0, 0),) * 4, (1,) * 4), 1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words", "exact"),
+    [
+        ("ideal", (), True),
+        ("ideal", ("macros.m.noise.random_percent_fs=0.1",), False),
+        ("ideal", ("macros.m.adc.bits=4",), False),
+        ("generic-255x8b", ("defaults.target=integer",), True),
+    ],
+)
+def test_reads_are_exact_where_hardware_and_integers_are_the_same(
+    small_net: nn.Module, images: Tensor, spec: str, words: tuple[str, ...], exact: bool
+) -> None:
+    converted = asim_fx.convert(small_net, asim_fx.load_spec(spec, words), images).eval()
+    assert all(map(exact_reads, converted.sites().values())) == exact
+    hardware = converted(images)
+    converted.set_fidelity("integer")
+    assert torch.equal(converted(images), hardware) == exact

@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from asim_fx.converted import ConvertedModel
 from asim_fx.data import DataSource
 from asim_fx.data.source import DigitImages
+from asim_fx.nn import CimModule
 from asim_fx.sharding import Shard
 from asim_fx.spec import HardwareSpec, load_spec
+from asim_fx.training.epoch_record import EpochRecord
 from asim_fx.training.form import trainable_form
 from asim_fx.training.recipe import TrainingRecipe
-from asim_fx.training.run import Run
+from asim_fx.training.run_context import Run
 
 RECIPE = TrainingRecipe(epochs=2, batch_size=16, lr=5e-3, parts=1, weight_decay=0.0, smoothing=0.0)
 
@@ -80,7 +82,25 @@ def cpu() -> Fabric:
 
 
 def run(folder: Path, **options: Any) -> Run:
-    return Run(folder, cpu(), **options)
+    """Return a run that begins with the first update, unless it is told to evaluate before."""
+    return Run(folder, cpu(), **{"eval_start": False, **options})
+
+
+def sites(net: ConvertedModel) -> dict[str, CimModule]:
+    """Return the sites of a net by their labels."""
+    return {site.config.site: site for site in net.sites().values()}
+
+
+def record(**changes: Any) -> EpochRecord:
+    """Return the record of an epoch that was not evaluated."""
+    plain: dict[str, Any] = {"epoch": 1, "step": 3, "lr": 0.1, "train_loss": 2.0, "train_cross_entropy": None}
+    rest: dict[str, Any] = {"train_top1": None, "loss": None, "top1": None, "fidelity": "integer", "seconds": 1.5}
+    return EpochRecord(**{**plain, **rest, **changes})
+
+
+def static_spec() -> HardwareSpec:
+    """Return a chip with static scales."""
+    return load_spec("generic-255x8b", ("defaults.scale=static", "macros.m.noise.random_percent_fs=0.1"))
 
 
 @dataclass

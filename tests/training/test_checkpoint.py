@@ -10,15 +10,25 @@ import torch
 from torch import nn
 
 from asim_fx.errors import CheckpointError, NumericsError
-from asim_fx.training.checkpoint import Position, TrainingState, check_finite, read_checkpoint, write_checkpoint
-from asim_fx.training.epoch_record import EpochRecord
+from asim_fx.report.calibrated import ScaleChoice, SiteCalibration, WindowChoice
+from asim_fx.training.checkpoint import (
+    Position,
+    TrainingState,
+    check_finite,
+    describe_moment,
+    read_checkpoint,
+    write_checkpoint,
+)
 from asim_fx.training.optimizer import create_optimizer
+from asim_fx.training.update_result import UpdateResult
 
-from .helper import recipe
+from .helper import recipe, record
 
 IDENTITY = {"recipe": {"lr": 0.1, "epochs": 2}, "training data": "digits"}
-RECORD = EpochRecord(epoch=1, step=3, lr=0.1, train_loss=0.123456789012345, loss=None, top1=None, seconds=1.5)
-POSITION = Position(1, 2, 0.7, (RECORD,))
+RECORD = record(train_loss=0.123456789012345)
+SCALE = ScaleChoice(method="max", percentile=None, scale=0.1, clipped=0.25, values=7)
+WINDOW = WindowChoice("mse", None, 1.0, 9.0, 0.0, float("inf"), None, 5)
+POSITION = Position(1, 2, (0.7, 0.6, 5), (RECORD,), {"fc": SiteCalibration(input=SCALE, window=WINDOW)})
 
 
 class Scaler:
@@ -121,3 +131,26 @@ def test_a_missing_or_broken_file(tmp_path: Path, content: bytes | None) -> None
         path.write_bytes(content)
     with pytest.raises(CheckpointError, match="no checkpoint" if content is None else "cannot read"):
         read_checkpoint(path, state(1), IDENTITY)
+
+
+@pytest.mark.parametrize(
+    ("position", "words"),
+    [
+        (Position(), "before the first update"),
+        (Position(2), "after epoch 2"),
+        (Position(2, 5), "after update 5 of epoch 3"),
+    ],
+)
+def test_a_checkpoint_says_when_it_was_written(tmp_path: Path, position: Position, words: str) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    assert describe_moment(path) == ""
+    write_checkpoint(path, state(1), position, IDENTITY)
+    assert describe_moment(path) == words
+
+
+def test_the_first_update_after_a_checkpoint_decides_whether_it_is_good() -> None:
+    result = UpdateResult(loss=1.5, cross_entropy=1.0, right=3)
+    position = Position().after(result, sane=False).after(result, sane=True)
+    assert position.sums == (3.0, 2.0, 6)
+    assert position.step == 2
+    assert position.saved_is_good is False

@@ -8,7 +8,9 @@ import pytest
 
 from asim_fx.training.epoch_record import EpochRecord
 
-RECORD = EpochRecord(epoch=2, step=6, lr=0.1, train_loss=1 / 3, loss=None, top1=None, seconds=1.5)
+from .helper import record
+
+RECORD = record(epoch=2, step=6, train_loss=1 / 3)
 
 
 def test_json_keeps_every_bit() -> None:
@@ -19,3 +21,4 @@ def test_json_keeps_every_bit() -> None:
 
 def test_what_was_not_measured_is_not_drawn() -> None:
     assert RECORD.curves() == {"lr": 0.1, "train_loss": 1 / 3}
+    assert record(lr=None, train_loss=None, top1=50.0).curves() == {"top1": 50.0}

@@ -103,3 +103,24 @@ def test_the_schedule_warms_up_and_ends() -> None:
 
 def test_a_rate_at_which_everything_explodes_is_no_fault_of_the_optimiser() -> None:
     create_optimizer(nn.Linear(3, 2), recipe(opt="sgd", lr=1e25, weight_decay=1e25))
+
+
+def rates(epochs: int, **settings: Any) -> list[float]:
+    """Return the learning rate of each of ten updates of every epoch."""
+    found = create_optimizer(nn.Linear(3, 2), recipe(epochs=epochs, lr=0.1, **settings))
+    schedule, seen = create_scheduler(found, recipe(epochs=epochs, lr=0.1, **settings), 10), []
+    for done in range(10 * epochs):
+        schedule.step_update(done)
+        seen.append(found.param_groups[0]["lr"])
+    return seen
+
+
+def test_steps_decay_when_and_by_how_much_is_asked_for() -> None:
+    assert rates(5, sched="step", decay_epochs=(2,), decay_rate=0.5)[::10] == pytest.approx(
+        [0.1, 0.1, 0.05, 0.05, 0.025]
+    )
+    assert rates(4, sched="multistep", decay_epochs=(1, 3))[5::10] == pytest.approx([0.1, 0.01, 0.01, 0.001])
+
+
+def test_the_warm_up_starts_where_it_is_asked_to() -> None:
+    assert rates(3, warmup_epochs=1, warmup_lr=0.02)[0] == pytest.approx(0.02)

@@ -8,9 +8,9 @@ from torch import nn
 
 from asim_fx.errors import DataError, InputError, UsageError
 from asim_fx.training.form import trainable_form
-from asim_fx.training.preparation import create_trainee, measure, with_parts
+from asim_fx.training.preparation import create_trainee, measure_noise, with_parts
 
-from .helper import cpu, form, recipe, spec, tiny_images
+from .helper import cpu, form, recipe, sites, spec, tiny_images
 
 
 def test_parts_are_the_processes_unless_given() -> None:
@@ -26,14 +26,14 @@ def test_every_part_needs_an_image(batch_size: int, images: int) -> None:
         with_parts(recipe(batch_size=batch_size, parts=0), 4, images)
 
 
-def test_scales_are_calibrated_once() -> None:
-    net = form(spec=spec().model_copy(update={"defaults": spec().defaults.model_copy(update={"scale": "static"})}))
-    measure(net, tiny_images().images[:16], recipe(mode="qat"))
-    scales = {name: site.input_scale.clone() for name, site in net.sites().items()}
-    assert all(torch.isfinite(scale) for scale in scales.values())
+def test_trim_noise_is_measured_and_the_net_is_ready_to_train() -> None:
+    net = form()
+    measure_noise(net.eval(), tiny_images().images[:16], recipe(mode="nat"))
     assert net.training
-    measure(net, 5 * tiny_images().images[:16], recipe(mode="qat"))
-    assert {name: site.input_scale for name, site in net.sites().items()} == scales
+    noise = {name: site.trim_noise for name, site in sites(net).items()}
+    assert noise["conv"] > 0
+    assert noise["stem"] == 0  # the spec computes it in digital integers
+    assert {site.fidelity for site in net.sites().values()} == {"proxy"}
 
 
 def test_what_is_no_classifier_is_refused() -> None:

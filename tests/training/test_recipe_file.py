@@ -57,3 +57,21 @@ def test_what_is_wrong_in_the_file_is_said_with_its_name(tmp_path: Path, text: s
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot read"):
         read_recipe(tmp_path / "none.yaml", {})
+
+
+@pytest.mark.parametrize(("text", "expected"), [("30", (30,)), ("[30, 60]", (30, 60)), ("'30,60'", (30, 60))])
+def test_decays_are_one_number_or_several(tmp_path: Path, text: str, expected: tuple[int, ...]) -> None:
+    path = file(tmp_path, f"sched: multistep\ndecay_epochs: {text}")
+    assert read_recipe(path, {}).decay_epochs == expected
+
+
+@pytest.mark.parametrize("text", ["1.5", "[a]", "true", "{}"])
+def test_decays_that_are_no_numbers(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match="decay_epochs must be a number of epochs"):
+        read_recipe(file(tmp_path, f"sched: multistep\ndecay_epochs: {text}"), {})
+
+
+def test_a_setting_may_have_the_name_of_its_option(tmp_path: Path) -> None:
+    assert read_recipe(file(tmp_path, "amp: bf16-mixed"), {}).precision == "bf16-mixed"
+    with pytest.raises(UsageError, match="gives precision twice"):
+        read_recipe(file(tmp_path, "{amp: bf16-mixed, precision: 32-true}"), {})

@@ -28,10 +28,25 @@ from asim_fx.training.evaluation import Answers
 from asim_fx.training.fabric import connect
 from asim_fx.training.form import trainable_form
 from asim_fx.training.recipe import TrainingRecipe
-from asim_fx.training.run import Run, train
-from asim_fx.training.run_checkpoint import CHECKPOINT
+from asim_fx.training.run import train
+from asim_fx.training.run_checkpoint import CHECKPOINT, PREVIOUS
+from asim_fx.training.run_context import Run
 
-from .helper import Differing, StopAfter, TinyNet, form, recipe, run, scalars, source, spec, tiny_images, tiny_net
+from .helper import (
+    Differing,
+    StopAfter,
+    TinyNet,
+    form,
+    recipe,
+    run,
+    scalars,
+    sites,
+    source,
+    spec,
+    static_spec,
+    tiny_images,
+    tiny_net,
+)
 
 
 def trained(folder: Path, *, net: Any = None, options: Any = None, **changes: Any) -> Any:
@@ -191,11 +206,12 @@ def test_an_interruption_changes_nothing_with_augmentation(
     model = Coloured().eval()
 
     def of(settings: TrainingRecipe, folder: str, **more: Any) -> Any:
-        images, validation = open_images(options, {**config, "crop_pct": 1.0, "crop_mode": "center"}, settings)
+        sources = open_images(options, {**config, "crop_pct": 1.0, "crop_mode": "center"}, settings)
         fabric = connect(torch.device("cpu"), settings.precision, ALONE)
         torch.manual_seed(len(folder))  # what was drawn before does not matter
         net = trainable_form(model, spec(), (torch.randn(2, 3, 8, 8),))
-        return train(net, model, images, validation, settings, Run(tmp_path / folder, fabric, workers=workers, **more))
+        whole_run = Run(tmp_path / folder, fabric, workers=workers, **more)
+        return train(net, model, sources.training, sources.validation, settings, whole_run, sources.calibration)
 
     whole = of(settings, "whole")
     with pytest.raises(RunInterruptedError, match="epoch 2, after update 1"):
@@ -203,8 +219,9 @@ def test_an_interruption_changes_nothing_with_augmentation(
     rest = of(settings, "cut", resume=True)
     assert untimed(whole.history) == untimed(rest.history)
     assert (tmp_path / "whole/weights.safetensors").read_bytes() == (tmp_path / "cut/weights.safetensors").read_bytes()
-    plain = of(replace(settings, augment=False, aa="", mixup=0.0, cutmix=0.0), "plain")
-    assert plain.history[0].train_loss != whole.history[0].train_loss
+    unchanged = {"aa": "", "reprob": 0.0, "crop_min": 0.08, "mixup": 0.0, "cutmix": 0.0}
+    plain = of(replace(settings, augment=False, **unchanged), "plain")
+    assert plain.history[1].train_loss != whole.history[1].train_loss
 
 
 def test_another_run_is_not_resumed(tmp_path: Path) -> None:
@@ -238,7 +255,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(tmp_path: Path)
     net = form()
     with pytest.raises(NumericsError, match="training stopped in epoch 1") as caught:
         train(net, tiny_net(), images, source(tiny_images()), recipe(mode="float"), run(tmp_path))
-    assert f"the last good weights are in {tmp_path / CHECKPOINT};" in caught.value.hint
+    assert f"the last good weights are in {tmp_path / CHECKPOINT} (before the first update);" in caught.value.hint
     assert f"--checkpoint {tmp_path / CHECKPOINT} -o OTHER" in caught.value.hint
     assert str(caught.value).count("update") == 1
     kept = load_file(tmp_path / CHECKPOINT)
@@ -262,7 +279,7 @@ def test_curves_survive_an_interruption(tmp_path: Path, updates: int) -> None:
     trained(tmp_path, options=run(tmp_path, resume=True))
     assert scalars(tmp_path) == {
         "update_loss": [1, 2, 3, 4, 5, 6],
-        **{name: [3, 6] for name in ("lr", "train_loss", "loss", "top1")},
+        **{name: [3, 6] for name in ("lr", "train_loss", "train_cross_entropy", "train_top1", "loss", "top1")},
     }
 
 
@@ -296,7 +313,7 @@ def test_norms_move_unless_frozen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pact", [False, True])
 def test_what_the_spec_wants_calibrated_is(tmp_path: Path, pact: bool) -> None:
-    """Static scales and converter windows come from the first batch, and go into the artifact."""
+    """Static scales and converter windows come from training images, and go into the artifact."""
     words = ("defaults.scale=static", "macros.m.adc.range=calibrated", "macros.m.noise.nonlinear_percent_fs=0")
     net = form(spec=load_spec("generic-255x8b", words), pact=pact)
     outcome = trained(tmp_path, net=net, mode="hardware", epochs=1, pact=pact)
@@ -317,7 +334,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *top1: float) -> list[int]:
         right = round(top1[(count[0] - 1) % len(top1)])
         return Answers((0,) * 100, (0,) * right + (1,) * (100 - right), (1.0,) * 100, 1.0, 3)
 
-    monkeypatch.setattr("asim_fx.training.run.evaluate", evaluated)
+    monkeypatch.setattr("asim_fx.training.run_context.evaluate", evaluated)
     return count
 
 
@@ -335,10 +352,10 @@ def test_the_best_weights_are_those_of_the_best_epoch(tmp_path: Path, monkeypatc
 
 def test_the_last_epoch_is_evaluated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     count = scripted(monkeypatch, 50)
-    outcome = trained(tmp_path, mode="float", epochs=2)
+    outcome = trained(tmp_path, mode="hardware", epochs=2)
     assert count == [2]
     assert outcome.answers.top1 == 50
-    trained(tmp_path, mode="float", epochs=2, options=run(tmp_path, resume=True))  # nothing is left but the files
+    trained(tmp_path, mode="hardware", epochs=2, options=run(tmp_path, resume=True))  # nothing is left but the files
     assert count == [3]
 
 
@@ -460,3 +477,175 @@ def test_a_head_that_inference_does_not_use_comes_out_as_it_went_in(tmp_path: Pa
     assert weights.keys() == model.state_dict().keys()
     assert torch.equal(weights["aux.weight"], model.aux.weight)
     assert not torch.equal(weights["fc.weight"], model.fc.weight)
+
+
+def test_scales_follow_the_weights_from_epoch_to_epoch(tmp_path: Path) -> None:
+    """They are those of the start of the last epoch, and what they clip at its end is measured."""
+    changes: dict[str, Any] = {"sched": "none", "lr": 0.02}
+    scales = []
+    for epochs in (1, 2, 4):
+        net = form(spec=static_spec())
+        outcome = trained(tmp_path / str(epochs), net=net, epochs=epochs, **changes)
+        scales.append(sites(outcome.converted)["fc"].input_scale.item())
+    assert len(set(scales)) == 3
+    found = outcome.converted.calibration["fc"].input
+    assert found.scale == scales[-1]
+    converted, seen = outcome.converted.eval(), []
+    converted.set_fidelity("float")
+    sites(converted)["fc"].observer = lambda streamed, _stored, _clip: seen.append(streamed)
+    converted(tiny_images().images)
+    beyond = (seen[0] > found.scale).float().mean().item()
+    assert beyond > 0.002
+    assert found.clipped == pytest.approx(beyond, abs=0.01)
+    assert found.clipped > 0
+    record = json.loads((tmp_path / "4/calibration.json").read_text())
+    assert record["images"]["count"] == 48
+    assert record["sites"]["fc"]["input"]["clipped"] == found.clipped
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.8])
+def test_scales_and_windows_survive_an_interruption(tmp_path: Path, ema: float) -> None:
+    words = ("defaults.scale=static", "macros.m.adc.range=calibrated", "macros.m.noise.nonlinear_percent_fs=0")
+
+    def of(folder: str, **options: Any) -> Any:
+        net = form(spec=load_spec("generic-255x8b", words))
+        where = tmp_path / folder
+        return trained(where, net=net, mode="hardware", ema=ema, lr=0.02, options=run(where, **options))
+
+    whole = of("whole", eval_start=True)
+    with pytest.raises(RunInterruptedError, match="epoch 2, after update 2"):
+        of("cut", eval_start=True, stopped=StopAfter(4))
+    rest = of("cut", eval_start=True, resume=True)
+    assert untimed(whole.history) == untimed(rest.history)
+    for name in ("weights.safetensors", "model.safetensors", "calibration.json"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes()
+    again = of("cut", resume=True)  # nothing is left but the files
+    assert again.answers == whole.answers
+    assert again.converted.calibration == whole.converted.calibration
+
+
+def test_much_clipping_is_told(tmp_path: Path) -> None:
+    notes: list[str] = []
+    options = run(tmp_path, note=notes.append)
+    trained(tmp_path, net=form(spec=static_spec()), epochs=1, lr=0.5, opt="sgd", options=options)
+    assert any("clip many of the values" in note for note in notes)
+
+
+def test_a_float_run_leaves_an_artifact_with_scales(tmp_path: Path) -> None:
+    outcome = trained(tmp_path, net=form(spec=static_spec()), mode="float", epochs=1)
+    loaded = asim_fx.load(tmp_path, model=tiny_net()).eval()
+    assert torch.isfinite(loaded(tiny_images().images)).all()
+    assert outcome.hardware is not None
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "measured"),
+    [("float", "ideal", True), ("qat", "ideal", False), ("qat", "generic-255x8b", True), ("nat", "ideal", False)],
+)
+def test_the_hardware_is_measured_once_where_it_is_something_else(
+    tmp_path: Path, mode: str, name: str, measured: bool
+) -> None:
+    outcome = trained(tmp_path, net=form(spec=load_spec(name)), mode=mode, epochs=1)
+    assert (outcome.hardware is not None) == measured
+    converted, images = outcome.converted.eval(), tiny_images()
+    answers: list[int] = []
+    for number, batch in enumerate(images.images.split(16)):
+        converted.reseed(0, first_sample=16 * number)
+        answers += converted(batch).argmax(1).tolist()
+    if mode != "float":
+        assert (outcome.hardware or outcome.answers).predicted == tuple(answers)
+
+
+def test_the_start_is_evaluated(tmp_path: Path) -> None:
+    told: list[EpochRecord] = []
+    outcome = trained(tmp_path, epochs=1, options=run(tmp_path, eval_start=True, on_epoch=told.append))
+    start, first = outcome.history
+    assert told == [start, first]
+    assert (start.epoch, start.step, start.train_loss, start.lr, start.fidelity) == (0, 0, None, None, "integer")
+    plain = trained(tmp_path / "plain", epochs=1)
+    assert untimed(plain.history) == untimed((first,))
+    assert (tmp_path / "weights.safetensors").read_bytes() == (tmp_path / "plain/weights.safetensors").read_bytes()
+    assert [json.loads(line)["epoch"] for line in (tmp_path / "history.jsonl").open()] == [0, 1]
+
+
+def test_training_accuracy_rises(tmp_path: Path) -> None:
+    outcome = trained(tmp_path, mode="float", epochs=6, smoothing=0.2)
+    first, last = outcome.history[0], outcome.history[-1]
+    assert first.train_top1 is not None
+    assert last.train_top1 is not None
+    assert last.train_top1 > max(80, first.train_top1)
+    assert last.train_cross_entropy is not None
+    assert last.train_loss is not None
+    assert last.train_cross_entropy < last.train_loss
+    mixed = trained(tmp_path / "mixed", mode="float", epochs=1, mixup=0.5)
+    assert (mixed.history[0].train_top1, mixed.history[0].train_cross_entropy) == (None, None)
+
+
+def test_the_checkpoint_that_is_advised_is_one_to_go_on_from(tmp_path: Path) -> None:
+    """Weights explode while they are still numbers, and each state is saved."""
+    options = run(tmp_path, save_every=1)
+    with pytest.raises(NumericsError) as caught:
+        trained(tmp_path, mode="qat", opt="sgd", lr=1e5, epochs=6, options=options)
+    good = tmp_path / PREVIOUS
+    assert f"the last good weights are in {good} (" in caught.value.hint
+    assert max(tensor.abs().max() for tensor in load_file(good).values() if tensor.numel()) < 100
+    exploded = [tensor.abs().max() for tensor in load_file(tmp_path / CHECKPOINT).values() if tensor.numel()]
+    assert max(exploded) > 1e4
+    model = tiny_net()
+    load_checkpoint(model, good)
+    images, again = tiny_images(), tmp_path / "again"
+    outcome = train(form(model), model, images, source(images), recipe(epochs=8), run(again))
+    assert outcome.answers.top1 > 80
+
+
+def test_a_finished_run_has_one_checkpoint(tmp_path: Path) -> None:
+    trained(tmp_path, mode="float", options=run(tmp_path, save_every=1))
+    assert (tmp_path / CHECKPOINT).exists()
+    assert not (tmp_path / PREVIOUS).exists()
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_the_artifact_can_be_that_of_the_best_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: bool) -> None:
+    """With its scales and bounds, also where the run was interrupted after it."""
+    changes: dict[str, Any] = {"sched": "none", "pact": True, "lr": 0.02}
+    words = load_spec("ideal", ("defaults.scale=static",))
+    two = trained(tmp_path / "two", net=form(spec=words, pact=True), epochs=2, **changes)
+    best = tmp_path / "best"
+    scripted(monkeypatch, 50, 70, 60, 70)
+    stopped: dict[str, Any] = {"stopped": StopAfter(7)} if cut else {}
+    with pytest.raises(RunInterruptedError) if cut else contextlib.nullcontext():
+        trained(best, net=form(spec=words, pact=True), epochs=3, keep="best", options=run(best, **stopped), **changes)
+    if cut:
+        scripted(monkeypatch, 60, 70)
+        trained(best, net=form(spec=words, pact=True), epochs=3, keep="best", options=run(best, resume=True), **changes)
+    ours, theirs = load_file(best / "model.safetensors"), load_file(tmp_path / "two/model.safetensors")
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    assert (best / "weights.safetensors").read_bytes() == (tmp_path / "two/weights.safetensors").read_bytes()
+    assert (best / "calibration.json").read_bytes() == (tmp_path / "two/calibration.json").read_bytes()
+    assert two.epoch == 2
+
+
+def test_labels_the_model_does_not_have_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    images = tiny_images()
+    images.labels[5] = 3
+    for trained_on, evaluated_on in ((images, tiny_images()), (tiny_images(), images)):
+        with pytest.raises(DataError, match="there are 4 classes; the model tells 3 apart"):
+            train(form(), tiny_net(), trained_on, source(evaluated_on), recipe(), run(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_measured_trim_noise_is_told_and_written(tmp_path: Path) -> None:
+    notes: list[str] = []
+    trained(tmp_path, mode="nat", trim_factor=2.0, epochs=1, options=run(tmp_path, note=notes.append))
+    rows = list(csv.DictReader((tmp_path / "trim_noise.csv").open()))
+    percent = [float(row["percent"]) for row in rows]
+    assert [row["site"] for row in rows] == ["stem", "conv", "fc"]
+    assert percent[0] == 0  # in digital integers
+    middle = (percent[1] + percent[2]) / 2
+    assert notes[0].startswith(f"trim noise of 2 sites (measured, times 2): median {middle:.3g} %, from ")
+    trained(
+        tmp_path / "given", mode="nat", trim_noise=2.0, epochs=1, options=run(tmp_path / "given", note=notes.append)
+    )
+    assert len(notes) == 1
+    assert not (tmp_path / "given/trim_noise.csv").exists()

@@ -18,10 +18,12 @@ from asim_fx.data.datasets import ImageStream
 from asim_fx.errors import DataError, UsageError
 from asim_fx.training.samples import (
     ChosenImages,
+    class_names,
     hold_out,
     listed,
     load_batches,
     refuse_same_images,
+    refuse_unknown_classes,
     training_transform,
 )
 
@@ -167,5 +169,29 @@ def test_transforms_are_timms() -> None:
     assert training_transform("folder", CONFIG, recipe(aa="rand-m9"))(pixels).shape == (3, 8, 8)
     with pytest.raises(UsageError, match="--aa nonesuch"):
         training_transform("folder", CONFIG, recipe(aa="nonesuch"))
-    with pytest.raises(UsageError, match="--aa changes image files"):
-        training_transform("digits", CONFIG, recipe(aa="rand-m9"))
+    with pytest.raises(UsageError, match="--aa, --reprob, --color-jitter change image files"):
+        training_transform("digits", CONFIG, recipe(aa="3a", reprob=0.5, color_jitter=0.1))
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.4])
+def test_colours_change_as_much_as_is_asked_for(strength: float) -> None:
+    plain = {"hflip": 0.0, "crop_min": 1.0, "color_jitter": strength}
+    transform = training_transform("folder", CONFIG, recipe(**plain))
+    image = Image.fromarray(np.full((8, 8, 3), (200, 100, 50), dtype=np.uint8))
+    torch.manual_seed(0)
+    seen = torch.stack([transform(image) for _ in range(4)])
+    assert (seen.std(0).max() > 0.01) == (strength > 0)
+
+
+def test_classes_that_the_model_does_not_have_are_refused(tmp_path: Path) -> None:
+    images = listed(opened(folder(tmp_path)))
+    refuse_unknown_classes(images, "the images", 2)
+    with pytest.raises(DataError, match="the images: there are 2 classes; the model tells 1 apart") as caught:
+        refuse_unknown_classes(ChosenImages(images, range(6)), "the images", 1)
+    assert caught.value.hint == "give --num-classes 2"
+
+
+def test_a_folder_names_its_classes(tmp_path: Path) -> None:
+    images = listed(opened(folder(tmp_path)))
+    assert class_names(ChosenImages(images, [0])) == ("a", "b")
+    assert class_names(tiny_images()) == ()

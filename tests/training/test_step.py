@@ -41,7 +41,7 @@ def plain_net() -> nn.Module:
 def test_it_is_one_step_of_plain_sgd() -> None:
     model = plain_net()
     net = form(model)
-    loss = update(trainee(net), parts(16), 16, 0)
+    loss = update(trainee(net), parts(16), 16, 0).loss
     model.train()
     images = tiny_images()
     expected = nn.functional.cross_entropy(model(images.images[:16]), images.labels[:16])
@@ -58,18 +58,33 @@ def test_parts_are_weighted_by_their_images() -> None:
     """Loss, gradient and statistics of unequal parts: their means over images, each part with a norm of its own."""
     net = form(plain_net())
     before = {name: tensor.clone() for name, tensor in net.body.state_dict().items()}
-    loss = update(trainee(net), parts(4, 12), 16, 0)
+    loss = update(trainee(net), parts(4, 12), 16, 0).loss
     alone = []
     for number in (0, 1):
         other = form(plain_net())
         part = parts(4, 12)[number]
-        found = update(trainee(other), [part], len(part.labels), 0)
+        found = update(trainee(other), [part], len(part.labels), 0).loss
         alone.append((found, other.body.state_dict()))
     assert loss == pytest.approx(0.25 * alone[0][0] + 0.75 * alone[1][0])
     for name, tensor in net.body.state_dict().items():
         if tensor.is_floating_point():
             moves = [state[name] - before[name] for _, state in alone]
             torch.testing.assert_close(tensor - before[name], 0.25 * moves[0] + 0.75 * moves[1], atol=1e-6, rtol=1e-4)
+
+
+def test_the_plain_loss_and_the_right_images_are_told() -> None:
+    """Without smoothing and penalties, of all parts; of mixed images there is no right class."""
+    net = form(plain_net(), pact=True)
+    result = update(trainee(net, smoothing=0.3, pact_decay=1.0), parts(8, 8), 16, 0)
+    images, other = tiny_images(), form(plain_net(), pact=True).train()
+    other.set_fidelity("float")
+    scores = torch.cat([other(images.images[start : start + 8]) for start in (0, 8)])
+    expected = nn.functional.cross_entropy(scores, images.labels[:16]).item()
+    assert result.cross_entropy == pytest.approx(expected, rel=1e-5)
+    assert result.right == int((scores.argmax(1) == images.labels[:16]).sum())
+    assert result.loss > 2 * result.cross_entropy
+    mixed = update(trainee(net, mixup=0.2), parts(8, 8), 16, 0)
+    assert (mixed.cross_entropy, mixed.right) == (0.0, 0)
 
 
 class Detached(nn.Module):

@@ -86,7 +86,7 @@ def calibrate_on(converted: ConvertedModel, options: CalibrationOptions) -> None
     calibrate(converted, batches())
     count = sum(counted)
     converted.calibration_images = CalibrationImages(data.description, options.split, options.samples, count)
-    _log.info(f"calibrated on {count} image{'s' * (count != 1)} of {data.description}")
+    _log.info(f"calibrated on {count} image{'s' * (count != 1)} of {options.source} ({options.split})")
     if data.samples is None:
         _note_shortage(count, options)
     constant = constant_sites(converted.calibration)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,15 +17,20 @@ from asim_fx.models import build_model
 from asim_fx.models.devices import resolve_device
 from asim_fx.sharding import Shard
 from asim_fx.spec import load_spec
+from asim_fx.training.calibration_set import CalibrationSet, choose_calibration_set
 from asim_fx.training.drop_path import hidden_dropouts
-from asim_fx.training.epoch_record import EpochRecord
+from asim_fx.training.epoch_record import FIDELITY_WORDS, EpochRecord
+from asim_fx.training.evaluation import EVALUATED_AS
 from asim_fx.training.fabric import connect
-from asim_fx.training.form import trainable_form, unused_parameters
+from asim_fx.training.form import bounds_of, trainable_form, unused_parameters
 from asim_fx.training.logs import LOGS
 from asim_fx.training.recipe import TrainingRecipe
 from asim_fx.training.recipe_file import read_recipe
-from asim_fx.training.run import Run, TrainingOutcome, train
+from asim_fx.training.run import train
 from asim_fx.training.run_checkpoint import CHECKPOINT
+from asim_fx.training.run_context import Run
+from asim_fx.training.run_end import TrainingOutcome
+from asim_fx.training.run_files import TRIM_NOISE
 from asim_fx.training.samples import hold_out, listed, refuse_same_images, training_transform
 
 
@@ -51,6 +57,7 @@ class RunOptions:
     device: str
     save_every: int
     eval_every: int
+    eval_start: bool
     resume: bool
     scratch: bool
 
@@ -91,7 +98,9 @@ def train_model(
     )
     if built.bounds and recipe.pact:
         say(f"note: {len(built.bounds)} learned bounds start from those of {model_options.checkpoint}")
-    images, validation = open_images(data, built.source.data_config, recipe)
+    sources = open_images(data, built.source.data_config, recipe)
+    images, validation = sources.training, sources.validation
+    say(describe_run(images, validation, recipe))
     hidden = hidden_dropouts(built.model)
     if hidden:
         say(f"note: dropout within fused attention is left out: {', '.join(hidden[:3])}{_more(hidden)}")
@@ -112,6 +121,8 @@ def train_model(
             freeze_bn=recipe.freeze_bn,
             bounds=built.bounds,
         )
+        if recipe.pact and not bounds_of(net):
+            say("note: --pact has no effect: the model has no ReLU")
         unused = unused_parameters(net, built.model)
         if unused:
             say(f"note: inference does not use {', '.join(unused[:3])}{_more(unused)}; these stay what they are")
@@ -122,17 +133,64 @@ def train_model(
             workers=data.workers,
             save_every=options.save_every,
             eval_every=options.eval_every,
+            eval_start=options.eval_start,
             resume=resume,
             progress=progress,
             on_epoch=on_epoch,
             note=lambda words: say(f"note: {words}"),
             stopped=stopped,
         )
-        return train(net, built.model, images, validation, recipe, run)
+        return train(net, built.model, images, validation, recipe, run, sources.calibration)
 
 
-def open_images(data: DataOptions, config: Mapping[str, Any], recipe: TrainingRecipe) -> tuple[ImageList, DataSource]:
-    """Return the images to train on, and those to evaluate on.
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The images of a run.
+
+    Attributes:
+        training: those to train on.
+        validation: those to evaluate on.
+        calibration: some of those to train on, prepared as for evaluation.
+    """
+
+    training: ImageList
+    validation: DataSource
+    calibration: CalibrationSet
+
+
+def describe_run(images: ImageList, validation: DataSource, recipe: TrainingRecipe) -> str:
+    """Return a line about what will be trained on and evaluated."""
+    count, batch = len(images), min(len(images), recipe.batch_size)
+    updates = count // batch
+    left = count - updates * batch
+    classes = "" if images.classes is None else f" of {images.classes} classes"
+    epochs = _counted(recipe.epochs, "epoch")
+    words = f"training on {_counted(count, 'image')}{classes}: {epochs} of {_counted(updates, 'update')} of {batch}"
+    if left:
+        words += f" (each epoch leaves out {_counted(left, 'image')}, others each time)"
+    amount = "" if validation.samples is None else f"{_counted(validation.samples, 'image')}: "
+    return f"{words}; evaluated on {amount}top-1 of {FIDELITY_WORDS[EVALUATED_AS[recipe.mode]]}"
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
+def simulate_command(output: Path, data: DataOptions, trained: TrainingOutcome) -> str:
+    """Return the command that measures the trained model again; the empty string where images were held out."""
+    if _share(data.val) is not None:
+        return ""
+    words = ["asim-simulate", str(output), "--data", data.val or data.source, "--split", data.val_split]
+    if data.data_dir is not None:
+        words += ["--data-dir", str(data.data_dir)]
+    words += ["-b", str(trained.batch_size), *(["--seeds", str(trained.seed)] if trained.seed else [])]
+    if trained.fidelity == "float":
+        words.append("--baseline")
+    return shlex.join(words)
+
+
+def open_images(data: DataOptions, config: Mapping[str, Any], recipe: TrainingRecipe) -> Sources:
+    """Return the images to train on, those to evaluate on and those to calibrate on.
 
     Raises:
         DataError: either is missing, empty, of one class, or does not suit the model; or both are the same images.
@@ -156,13 +214,19 @@ def open_images(data: DataOptions, config: Mapping[str, Any], recipe: TrainingRe
         )
 
     source = open_(data.source, data.split, data.num_samples, training=True)
+    plain = open_(data.source, data.split, data.num_samples, training=False)
     share = _share(data.val)
     if share is not None:
-        plain = open_(data.source, data.split, data.num_samples, training=False)
-        return hold_out(source, plain, share, recipe.seed)
-    validation = open_(data.val or data.source, data.val_split, None, training=False)
-    refuse_same_images(source, validation)
-    return listed(source), validation
+        images, validation = hold_out(source, plain, share, recipe.seed)
+        unaugmented, _ = hold_out(plain, plain, share, recipe.seed)
+    else:
+        validation = open_(data.val or data.source, data.val_split, None, training=False)
+        refuse_same_images(source, validation)
+        images, unaugmented = listed(source), listed(plain)
+    calibration = choose_calibration_set(
+        unaugmented, recipe.calib_samples, recipe.seed, source=data.source, split=data.split
+    )
+    return Sources(images, validation, calibration)
 
 
 def _more(names: Sequence[str], shown: int = 3) -> str:
@@ -194,4 +258,4 @@ def _check_folder(folder: Path, *, resume: bool) -> None:
 
 def _left_over(name: str) -> bool:
     """Whether a file may be that of a run which was killed before it saved anything."""
-    return name == LOGS or (name.startswith(f".{CHECKPOINT}") and name.endswith(".tmp"))
+    return name in (LOGS, TRIM_NOISE) or (name.startswith(f".{CHECKPOINT}") and name.endswith(".tmp"))
