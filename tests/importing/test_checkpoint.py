@@ -259,7 +259,7 @@ def test_values_that_no_network_has(
 
 def test_what_the_next_command_needs_is_said(tmp_path: Path, capsys: Capture) -> None:
     file, out = save(PublishedResNet(None, large=True), tmp_path / "theirs.pkl"), tmp_path / "weights.safetensors"
-    command = ("asim-import", "checkpoint", file, "-o", out, "--model")
+    command = ("asim-import", "checkpoint", file, "--overwrite", "-o", out, "--model")
     large = run(capsys, *command, "torchvision:resnet18").out
     assert "--no-fold-batch-norm" in large
     assert "the 7x7 one, which this model takes, was then never trained" in large
