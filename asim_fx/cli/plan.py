@@ -314,7 +314,9 @@ def _gained(own: Measured, other: Measured) -> str:
 
 
 def _micro(one: Measured) -> str:
-    return "" if one.energy_j is None else f"{one.energy_j * 1e6:.4g}"
+    from asim_fx.report.words import UNKNOWN
+
+    return UNKNOWN if one.energy_j is None else f"{one.energy_j * 1e6:.4g}"
 
 
 def _accuracy(estimate: Estimate) -> str:

@@ -110,10 +110,10 @@ def test_intervals_are_named_for_each_row_where_they_differ() -> None:
     assert _intervals(rows) == words
 
 
-def compared(cost: str, *, has_floor: bool) -> str:
+def compared(cost: str, *, has_floor: bool, own_energy_j: float | None = 1e-6) -> str:
     """Return the comparison of a plan in words, its cells separated by spaces."""
     sure = Estimate(99.0, 98.0, 100.0, "9 seeds")
-    own = Measured("plan", 500, 1e-6, 99.0, sure, 0.0)
+    own = Measured("plan", 500, own_energy_j, 99.0, sure, 0.0)
     other = Measured("the spec as it is", 1000, 4e-6, 98.5, replace(sure, mean=98.5), 0.0)
     plan = Plan(load_spec("ideal"), {}, {}, "", cost, has_floor, (own, other), replace(sure, mean=99.5), 99.0)
     console = Console(width=120, record=True, file=io.StringIO())
@@ -129,6 +129,10 @@ def test_what_a_plan_saves_is_in_the_unit_of_its_goal() -> None:
     words = compared("energy", has_floor=True)
     assert "plan saves energy" in words
     assert "1,000 75.0% 4" in words
+
+
+def test_an_unknown_energy_is_said_to_be_unknown() -> None:
+    assert "500 unknown" in compared("conversions", has_floor=True, own_energy_j=None)
 
 
 def test_a_budget_shows_what_a_plan_gains() -> None:
