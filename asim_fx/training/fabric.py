@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+import torch.distributed as dist
 from lightning_fabric import Fabric
 
 from asim_fx.sharding import Shard
@@ -36,6 +37,15 @@ def connect(device: torch.device, precision: Precision, shard: Shard) -> Fabric:
         )
         fabric.launch()
     return fabric
+
+
+def disconnect(shard: Shard) -> None:
+    """Leave the other processes, at the end of a run that all of them finished.
+
+    The threads of a connection that is still there when an interpreter ends can abort the process.
+    """
+    if shard.count > 1 and dist.is_initialized():
+        dist.destroy_process_group()
 
 
 @contextmanager

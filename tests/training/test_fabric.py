@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 
-from asim_fx.sharding import ALONE
-from asim_fx.training.fabric import connect
+from asim_fx.sharding import ALONE, Shard
+from asim_fx.training.fabric import connect, disconnect
 
 
 def test_half_precision_is_what_was_asked_for() -> None:
@@ -28,3 +30,12 @@ def test_the_programs_own_warnings_and_logs_stay_as_they_are() -> None:
     connect(torch.device("cpu"), "32-true", ALONE)
     assert warnings.filters == before
     assert logging.getLogger("lightning_fabric").level == level
+
+
+def test_no_connection_outlives_a_run(tmp_path: Path) -> None:
+    disconnect(Shard(0, 2))  # there is none
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    disconnect(ALONE)  # not this run's
+    assert dist.is_initialized()
+    disconnect(Shard(0, 2))
+    assert not dist.is_initialized()

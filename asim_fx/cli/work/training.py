@@ -21,7 +21,7 @@ from asim_fx.training.calibration_set import CalibrationSet, choose_calibration_
 from asim_fx.training.drop_path import hidden_dropouts
 from asim_fx.training.epoch_record import FIDELITY_WORDS, EpochRecord
 from asim_fx.training.evaluation import EVALUATED_AS
-from asim_fx.training.fabric import connect
+from asim_fx.training.fabric import connect, disconnect
 from asim_fx.training.form import bounds_of, trainable_form, unused_parameters
 from asim_fx.training.logs import LOGS
 from asim_fx.training.recipe import TrainingRecipe
@@ -140,7 +140,9 @@ def train_model(
             note=lambda words: say(f"note: {words}"),
             stopped=stopped,
         )
-        return train(net, built.model, images, validation, recipe, run, sources.calibration)
+        trained = train(net, built.model, images, validation, recipe, run, sources.calibration)
+    disconnect(shard)
+    return trained
 
 
 @dataclass(frozen=True, slots=True)
