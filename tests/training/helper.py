@@ -18,8 +18,10 @@ from asim_fx.nn import CimModule
 from asim_fx.sharding import Shard
 from asim_fx.spec import HardwareSpec, load_spec
 from asim_fx.training.epoch_record import EpochRecord
+from asim_fx.training.evaluation import Answers
 from asim_fx.training.form import trainable_form
 from asim_fx.training.recipe import TrainingRecipe
+from asim_fx.training.run import train
 from asim_fx.training.run_context import Run
 
 RECIPE = TrainingRecipe(epochs=2, batch_size=16, lr=5e-3, parts=1, weight_decay=0.0, smoothing=0.0)
@@ -134,3 +136,28 @@ def scalars(folder: Path) -> dict[str, list[int]]:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     events = accumulator.EventAccumulator(str(folder / "tensorboard"), size_guidance={"scalars": 0}).Reload()
     return {tag: [event.step for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def trained(folder: Path, *, net: Any = None, options: Any = None, **changes: Any) -> Any:
+    settings = recipe(**changes)
+    net = net or form(pact=settings.pact, freeze_bn=settings.freeze_bn)
+    images = tiny_images()
+    return train(net, tiny_net(), images, source(images), settings, options or run(folder))
+
+
+def untimed(history: tuple[EpochRecord, ...]) -> list[EpochRecord]:
+    """Return what two equal runs have in common."""
+    return [replace(record, seconds=0.0) for record in history]
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, *top1: float) -> list[int]:
+    """Make evaluations give these accuracies, one after the other; return where they are counted."""
+    count = [0]
+
+    def evaluated(*args: Any, **kwargs: Any) -> Answers:
+        count[0] += 1
+        right = round(top1[(count[0] - 1) % len(top1)])
+        return Answers((0,) * 100, (0,) * right + (1,) * (100 - right), (1.0,) * 100, 1.0, 3)
+
+    monkeypatch.setattr("asim_fx.training.run_context.evaluate", evaluated)
+    return count
